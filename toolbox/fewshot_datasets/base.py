@@ -10,7 +10,7 @@ from dassl.data.datasets import DatasetBase, Datum
 
 from . import fewshot
 from .files import DatasetError, require_dir, say, try_write_json
-from .splits import Record, Split, read_split
+from .splits import Record, Split, check_labels, read_split
 
 
 class FewShotDataset(DatasetBase):
@@ -110,7 +110,9 @@ class FewShotDataset(DatasetBase):
     @classmethod
     def _build_split(cls, directory: Path) -> Split:
         try:
-            return cls.build_split(directory)
+            split = cls.build_split(directory)
+            check_labels(split, directory)
+            return split
         except DatasetError as e:
             raise DatasetError(
                 f"{cls.__name__}: no split file, and none can be built from raw data: {e}. "

@@ -50,6 +50,18 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"{path} is not UTF-8 text ({e}); fetch it again or delete it") from e
 
 
+def read_mat(path: Path, variable: str) -> Any:
+    """One variable of a MATLAB file, singleton dimensions squeezed out."""
+    from scipy.io import loadmat  # needed only where a split is rebuilt from raw data
+
+    try:
+        return loadmat(str(require_file(path)), squeeze_me=True)[variable]
+    except DatasetError:
+        raise
+    except Exception as e:  # scipy raises many types for a file that is not what it says
+        raise DatasetError(f"{path}: cannot read the variable {variable!r} ({e})") from e
+
+
 def write_json(obj: Any, path: Path) -> None:
     """Write JSON in the ecosystem's format, so that no reader ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)

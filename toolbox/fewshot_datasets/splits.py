@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
-from .files import DatasetError, list_visible, read_json, require_dir, write_json
+from .files import DatasetError, list_folders, list_visible, read_json, write_json
 
 T = TypeVar("T")
 
@@ -153,7 +153,7 @@ def split_folders(
     Files are sorted before they are shuffled, so that the split is the same on every machine.
     """
     names = names or {}
-    folders = [n for n in list_visible(require_dir(image_dir)) if n not in set(ignored)]
+    folders = [n for n in list_folders(image_dir) if n not in set(ignored)]
     return split_groups(
         [
             Record(f"{folder}/{file}", label, names.get(folder, folder))

@@ -1,0 +1,48 @@
+"""Oxford Flowers 102: 102 kinds of flowers.
+
+    oxford_flowers/
+        jpg/                                image_00001.jpg, ...
+        split_zhou_OxfordFlowers.json       the published split
+        cat_to_name.json                    only to rebuild a missing split
+        imagelabels.mat
+
+Without the split file, all images are split 50 / 20 / 30 per class; the official split is not used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from dassl.data.datasets import DATASET_REGISTRY
+
+from .base import FewShotDataset
+from .files import DatasetError, read_json, read_mat
+from .splits import Record, Split, group_by_label, split_groups
+
+NAMES_DRIVE_ID = "1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0"
+
+
+@DATASET_REGISTRY.register()
+class OxfordFlowers(FewShotDataset):
+    dataset_dir = "oxford_flowers"
+    image_dir = "jpg"
+    split_file = "split_zhou_OxfordFlowers.json"
+    split_drive_id = "1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT"
+    published_sizes = (4093, 1633, 2463)
+
+    @classmethod
+    def build_split(cls, directory: Path) -> Split:
+        labels = np.atleast_1d(read_mat(directory / "imagelabels.mat", "labels"))
+        path = directory / "cat_to_name.json"
+        if not path.is_file():
+            raise DatasetError(f"missing file: {path} (Google Drive id {NAMES_DRIVE_ID})")
+        names = read_json(path)
+        try:
+            records = [
+                Record(f"image_{i:05d}.jpg", int(label) - 1, names[str(int(label))])
+                for i, label in enumerate(labels, start=1)
+            ]
+        except (KeyError, TypeError, ValueError) as e:
+            raise DatasetError(f"{path}: no name for a label of imagelabels.mat ({e})") from e
+        return split_groups(group_by_label(records).values())
