@@ -1,0 +1,82 @@
+"""Random CLIP weights of any shape, from the `clip` package's own initialisation."""
+
+import functools
+import warnings
+
+import torch
+from torch import Tensor
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from clip.model import CLIP as PackageCLIP
+
+SHAPES = {
+    "tiny-vit": {
+        "embed_dim": 48,
+        "image_resolution": 32,
+        "vision_layers": 3,
+        "vision_width": 128,
+        "vision_patch_size": 8,
+        "transformer_width": 64,
+        "transformer_heads": 1,
+        "transformer_layers": 4,
+    },
+    "tiny-resnet": {
+        "embed_dim": 48,
+        "image_resolution": 64,
+        "vision_layers": (1, 2, 1, 1),
+        "vision_width": 16,
+        "vision_patch_size": None,
+        "transformer_width": 64,
+        "transformer_heads": 1,
+        "transformer_layers": 4,
+    },
+    "ViT-B/16": {
+        "embed_dim": 512,
+        "image_resolution": 224,
+        "vision_layers": 12,
+        "vision_width": 768,
+        "vision_patch_size": 16,
+        "transformer_width": 512,
+        "transformer_heads": 8,
+        "transformer_layers": 12,
+    },
+    "RN50": {
+        "embed_dim": 1024,
+        "image_resolution": 224,
+        "vision_layers": (3, 4, 6, 3),
+        "vision_width": 64,
+        "vision_patch_size": None,
+        "transformer_width": 512,
+        "transformer_heads": 8,
+        "transformer_layers": 12,
+    },
+}
+
+
+@functools.cache
+def random_state(shape: str, seed: int = 0) -> dict[str, Tensor]:
+    """An OpenAI state dict with varied norms, biases and batch statistics, so that none of them
+    can be left out unnoticed. Cached: treat it as read-only."""
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    model = PackageCLIP(context_length=77, vocab_size=49408, **SHAPES[shape])
+    state = model.state_dict()
+    for key, value in state.items():
+        if not value.is_floating_point():
+            continue
+        if "running_var" in key:
+            value.uniform_(0.5, 1.5)
+        elif "running_mean" in key or key.endswith("bias"):
+            value.normal_(std=0.05)
+        elif ".ln_" in key or key.startswith("ln_") or ".bn" in key:
+            value.add_(torch.randn_like(value) * 0.1)
+    torch.set_rng_state(generator_state)
+    return state
+
+
+def package_model(shape: str, seed: int = 0) -> PackageCLIP:
+    """The `clip` package's own model with the weights of `random_state`, in float32."""
+    model = PackageCLIP(context_length=77, vocab_size=49408, **SHAPES[shape])
+    model.load_state_dict(random_state(shape, seed))
+    return model.float().eval()

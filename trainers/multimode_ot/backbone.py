@@ -1,0 +1,235 @@
+"""A frozen CLIP from a name, a file or a state dict.
+
+The towers are built here from an OpenAI state dict, so that a host's edited copy of the `clip`
+package does not matter; of that package only the model names, the download and the tokenizer
+are used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import io
+import math
+import os
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .layers import LayerNorm, ModifiedResNet, Transformer, VisionTransformer
+
+ENTRY_POINTS = "multimode_ot.backbones"
+
+
+class CLIP(nn.Module):
+    """CLIP's weights, frozen, always in evaluation mode, under OpenAI's parameter names.
+
+    Attributes read by the prompt learners: `resolution` (pixels), `embed_width` (`d`),
+    `text_width`, `vision_width`, `context_length`, `text_layers`, `vision_layers` (0 for a
+    ResNet) and `dtype` (of the matrix products).
+    """
+
+    visual: VisionTransformer | ModifiedResNet
+
+    def __init__(self, state: Mapping[str, Tensor], name: str = "CLIP"):
+        """Raises `ValueError` if `state` is not an OpenAI CLIP state dict."""
+        super().__init__()
+        state = {k: v for k, v in state.items() if k not in _ARCHIVE_CONSTANTS}
+        missing = [k for k in _ALWAYS_THERE if k not in state]
+        if missing:
+            raise ValueError(f"{name} is not an OpenAI CLIP state dict: it lacks {missing}")
+        self.name = name
+        width, embed = state["text_projection"].shape
+        with torch.device("meta"):
+            self.visual = _vision_tower(state, embed)
+            self.transformer = Transformer(width, _count_blocks(state, "transformer.resblocks."))
+            self.token_embedding = nn.Embedding(*state["token_embedding.weight"].shape)
+            self.positional_embedding = nn.Parameter(
+                torch.empty_like(state["positional_embedding"])
+            )
+            self.ln_final = LayerNorm(width)
+            self.text_projection = nn.Parameter(torch.empty(width, embed))
+            self.logit_scale = nn.Parameter(torch.empty(()))
+        floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+        try:
+            outcome = self.load_state_dict(floats, assign=True, strict=False)
+        except RuntimeError as error:  # sizes that do not fit each other
+            raise ValueError(f"{name} is not an OpenAI CLIP state dict: {error}") from None
+        # Files stripped of the batch counter, which only training reads, are whole.
+        absent = [k for k in outcome.missing_keys if not k.endswith("num_batches_tracked")]
+        if absent or outcome.unexpected_keys:
+            raise ValueError(
+                f"{name} is not an OpenAI CLIP state dict: it lacks {absent[:5]}, "
+                f"and has unknown {outcome.unexpected_keys[:5]}"
+            )
+        for key, buffer in self.named_buffers():
+            if buffer.is_meta:
+                owner, leaf = key.rsplit(".", 1)
+                self.get_submodule(owner).register_buffer(leaf, torch.zeros((), dtype=torch.long))
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> CLIP:
+        """Stays in evaluation mode: the backbone is frozen, batch-norm statistics included."""
+        return super().train(False)
+
+    def cast(self, dtype: torch.dtype) -> CLIP:
+        """Give `dtype` to what enters a matrix product; norms and embeddings stay float32.
+
+        These are the tensors that OpenAI's half-precision weights hold in half.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.to(dtype)
+            for leaf in ("in_proj_weight", "in_proj_bias", "proj", "text_projection"):
+                parameter = module._parameters.get(leaf)
+                if parameter is not None:
+                    parameter.data = parameter.data.to(dtype)
+        return self
+
+    @property
+    def is_vit(self) -> bool:
+        return isinstance(self.visual, VisionTransformer)
+
+    @property
+    def resolution(self) -> int:
+        return self.visual.resolution
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.visual.conv1.weight.dtype
+
+    @property
+    def embed_width(self) -> int:
+        return self.text_projection.shape[1]
+
+    @property
+    def text_width(self) -> int:
+        return self.text_projection.shape[0]
+
+    @property
+    def vision_width(self) -> int:
+        return self.visual.width
+
+    @property
+    def context_length(self) -> int:
+        return self.positional_embedding.shape[0]
+
+    @property
+    def text_layers(self) -> int:
+        return len(self.transformer.resblocks)
+
+    @property
+    def vision_layers(self) -> int:
+        visual = self.visual
+        return len(visual.transformer.resblocks) if isinstance(visual, VisionTransformer) else 0
+
+
+_ARCHIVE_CONSTANTS = {"input_resolution", "context_length", "vocab_size"}
+_ALWAYS_THERE = (
+    "text_projection",
+    "positional_embedding",
+    "token_embedding.weight",
+    "ln_final.weight",
+    "logit_scale",
+    "visual.conv1.weight",
+)
+
+
+def _count_blocks(state: Mapping[str, Tensor], prefix: str) -> int:
+    return len({k[len(prefix) :].split(".")[0] for k in state if k.startswith(prefix)})
+
+
+def _vision_tower(state: Mapping[str, Tensor], embed: int) -> VisionTransformer | ModifiedResNet:
+    if "visual.proj" in state:
+        width, _, patch, _ = state["visual.conv1.weight"].shape
+        grid = math.isqrt(state["visual.positional_embedding"].shape[0] - 1)
+        layers = _count_blocks(state, "visual.transformer.resblocks.")
+        return VisionTransformer(patch * grid, patch, width, layers, embed)
+    width = state["visual.layer1.0.conv1.weight"].shape[0]
+    grid = math.isqrt(state["visual.attnpool.positional_embedding"].shape[0] - 1)
+    depths = tuple(_count_blocks(state, f"visual.layer{i}.") for i in (1, 2, 3, 4))
+    return ModifiedResNet(grid * 32, width, depths, embed)
+
+
+def available_backbones() -> list[str]:
+    """CLIP's model names, then those that installed packages advertise.
+
+    A package advertises weights by an entry point in the group `multimode_ot.backbones` whose
+    value is a function without arguments that returns the path of a state-dict file.
+    """
+    import clip
+
+    return clip.available_models() + sorted(e.name for e in entry_points(group=ENTRY_POINTS))
+
+
+def load_clip(source: str | os.PathLike | Mapping[str, Tensor] | nn.Module) -> CLIP:
+    """A frozen float32 CLIP on the CPU.
+
+    Args:
+        source: one of `available_backbones()`, the path of a file (a state dict saved by torch,
+            also gzipped, or one of OpenAI's archives), a state dict, or a loaded CLIP module.
+
+    Raises:
+        ValueError: unknown name (the nearest ones are listed), or not a CLIP state dict.
+        OSError: weights that are neither on the disk nor to be had by download.
+    """
+    if isinstance(source, CLIP):
+        return source
+    if isinstance(source, nn.Module):
+        return CLIP(source.state_dict(), type(source).__name__)
+    if isinstance(source, Mapping):
+        return CLIP(source)
+    return CLIP(_read_state(_locate(str(source))), str(source))
+
+
+def check_backbone(name: str) -> None:
+    """Raise `ValueError` unless `name` is a known backbone or a file; loads nothing."""
+    names = available_backbones()
+    if name in names or Path(name).expanduser().is_file():
+        return
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise ValueError(
+        f"MODEL.BACKBONE.NAME {name!r} is neither a known backbone nor a file: {hint}"
+        f"known are {', '.join(names)}"
+    )
+
+
+def _locate(name: str) -> Path:
+    check_backbone(name)
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name == name:
+            return Path(entry.load()())
+    import clip
+
+    url = clip.clip._MODELS[name]
+    cache = Path("~/.cache/clip").expanduser()
+    try:
+        return Path(clip.clip._download(url, str(cache)))
+    except Exception as error:
+        raise OSError(
+            f"the weights of {name} could not be downloaded ({error}). Put the file "
+            f"{url.rsplit('/', 1)[-1]} into {cache}, or name a local file: "
+            "MODEL.BACKBONE.NAME <path>"
+        ) from error
+
+
+def _read_state(path: Path) -> Mapping[str, Tensor]:
+    if path.suffix == ".gz":
+        with gzip.open(path) as stream:
+            return torch.load(io.BytesIO(stream.read()), map_location="cpu", weights_only=True)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
+        if scripted:  # OpenAI's own files: TorchScript archives, which hold no Python pickle
+            return torch.jit.load(str(path), map_location="cpu").state_dict()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return state.get("state_dict", state) if isinstance(state, dict) else state

@@ -1,0 +1,87 @@
+"""Class names as token embeddings with room for context vectors.
+
+Layout of a prompt (`c` prefix tokens, `l` name tokens): `SOS, prefix, name, ".", EOS`, so the EOS
+stands at `c + l + 2`. Sequences are cut after the longest EOS of all, which is exact: the text
+transformer is causal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .backbone import CLIP
+
+PLACEHOLDER = "X"  # one BPE token; holds the place of a context vector
+
+
+class ClassTokens(NamedTuple):
+    """The prompts of all classes, with the prefix `n` of every class in column `n`.
+
+    Attributes:
+        embeddings: `(K, N, L, w)` frozen token embeddings, float32.
+        eos: `(K, N)` positions of the EOS.
+        name_lengths: `(K,)` BPE tokens of the bare class names.
+    """
+
+    embeddings: Tensor
+    eos: Tensor
+    name_lengths: Tensor
+
+
+def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
+    """`(len(texts), context_length)` token ids, int64, zero-padded.
+
+    Raises:
+        ValueError: a text that is too long; it is named.
+    """
+    import clip
+
+    rows = []
+    for text in texts:
+        try:
+            rows.append(clip.tokenize([text], context_length=context_length)[0])
+        except RuntimeError:
+            raise ValueError(
+                f"the prompt {text!r} has more tokens than the text encoder's context of "
+                f"{context_length}: shorten the class name or the context"
+            ) from None
+    return torch.stack(rows).long()
+
+
+def readable(classname: str) -> str:
+    return classname.replace("_", " ")
+
+
+def embed_classes(clip: CLIP, classnames: Sequence[str], prefixes: Sequence[str]) -> ClassTokens:
+    """Tokenise `"{prefix} {class name}."` for all classes and prefixes.
+
+    Args:
+        classnames: `K` names; underscores become spaces.
+        prefixes: `N` prefixes, of words or placeholders.
+
+    Raises:
+        ValueError: no class names, or a prompt that does not fit the context.
+    """
+    if not len(classnames):
+        raise ValueError("classnames is empty: at least one class name is needed")
+    names = [readable(name) for name in classnames]
+    texts = [f"{prefix} {name}." for name in names for prefix in prefixes]
+    ids = tokenize(texts, clip.context_length)  # (K * N, context)
+    eos = ids.argmax(-1)  # the EOS has the highest id
+    ids = ids[:, : int(eos.max()) + 1].to(clip.token_embedding.weight.device)
+    lengths = tokenize(names, clip.context_length).argmax(-1) - 1
+    shape = (len(names), len(prefixes))
+    return ClassTokens(
+        clip.token_embedding(ids).unflatten(0, shape), eos.to(ids.device).view(shape), lengths
+    )
+
+
+def embed_words(clip: CLIP, words: str) -> Tensor:
+    """The `(number of BPE tokens, w)` embeddings of some words, without SOS and EOS."""
+    ids = tokenize([words], clip.context_length)[0]
+    ids = ids[1 : int(ids.argmax())]
+    return clip.token_embedding(ids.to(clip.token_embedding.weight.device))

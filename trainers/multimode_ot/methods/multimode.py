@@ -1,0 +1,157 @@
+"""ALIGN: multi-mode prompts, aligned with an image by hierarchical transport.
+
+D. Wang, M. Li, X. Liu, M. Xu, B. Chen, H. Zhang, "Tuning Multi-mode Token-level Prompt Alignment
+across Modalities", NeurIPS 2023 (arXiv 2309.13847).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..class_tokens import embed_classes
+from ..config import Check
+from ..encoders import encode_image, encode_text, project_text
+from ..model import PromptedCLIP, normalised
+from ..prompts import MultiModePromptLearner
+from ..transport import (
+    ConditionalTransport,
+    ExactTransport,
+    Features,
+    HierarchicalTransport,
+    ReleasedTransport,
+    Sinkhorn,
+    hierarchical_logits,
+)
+from ..transport.hierarchical import Head
+
+
+class MultiModeOT(PromptedCLIP):
+    """Multi-mode token-level prompt alignment with every choice open."""
+
+    name = "MultiModeOT"
+    prompt_learner: MultiModePromptLearner
+    embeddings: Tensor  # (K, N, L, w)
+    eos: Tensor  # (K, N)
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        super().check_settings(check)
+        check.one_of("HEAD", ("paper", "released"))
+        check.one_of("ALIGNMENT", ("hierarchical", "prompt", "token", "mean"))
+        check.one_of("TRANSPORT", ("sinkhorn", "ct", "emd"))
+        for key in ("N_CTX", "TEXT_PROMPT_NUMBER", "PROMPT_DEPTH", "MAX_ITERATIONS"):
+            check.at_least(key, 1)
+        for key in ("VISION_PROMPT_NUMBER", "BETA", "TOLERANCE"):
+            check.at_least(key, 0)
+        check.positive("EPSILON")
+        s = check.settings
+        if s.COUPLED and s.VISION_PROMPT_NUMBER not in (0, s.TEXT_PROMPT_NUMBER):
+            check.refuse(
+                "VISION_PROMPT_NUMBER",
+                f"coupled visual prompts are maps of the {s.TEXT_PROMPT_NUMBER} text prompts, so "
+                "their numbers must agree; set COUPLED False for independent ones",
+            )
+        if s.HEAD == "released":
+            if s.ALIGNMENT not in ("hierarchical", "prompt"):
+                check.refuse("ALIGNMENT", "HEAD released knows 'hierarchical' and 'prompt'")
+            if s.TRANSPORT != "sinkhorn":
+                check.refuse("TRANSPORT", "HEAD released knows 'sinkhorn'")
+
+    def build_prompt_learner(self) -> nn.Module:
+        s, clip = self.settings, self.clip
+        check = Check(s, self.name)
+        check.at_most("PROMPT_DEPTH", clip.text_layers, f"{clip.name} has so many text layers")
+        if clip.is_vit and s.VISION_PROMPT_NUMBER:
+            check.at_most(
+                "PROMPT_DEPTH", clip.vision_layers, f"{clip.name} has so many visual layers"
+            )
+        return MultiModePromptLearner(
+            clip,
+            n_ctx=s.N_CTX,
+            text_prompts=s.TEXT_PROMPT_NUMBER,
+            vision_prompts=s.VISION_PROMPT_NUMBER if clip.is_vit else 0,
+            depth=s.PROMPT_DEPTH,
+            coupled=s.COUPLED,
+            init_sentences=[words for words in s.CTX_INIT.replace("_", " ").split("\t") if words],
+            temperature=s.EPSILON if s.TRANSPORT == "ct" else None,
+        )
+
+    def set_classes(self, classnames: Sequence[str]) -> None:
+        tokens = embed_classes(self.clip, classnames, self.prompt_learner.prefixes)
+        self.register_buffer("embeddings", tokens.embeddings, persistent=False)
+        self.register_buffer("eos", tokens.eos, persistent=False)
+
+    def head(self) -> Head:
+        """The transport that the settings describe, with the current parameters."""
+        s = self.settings
+        if s.HEAD == "released":
+            return ReleasedTransport(
+                s.EPSILON, s.MAX_ITERATIONS, hierarchical=s.ALIGNMENT == "hierarchical"
+            )
+        transport: Sinkhorn | ConditionalTransport | ExactTransport
+        if s.TRANSPORT == "ct":
+            transport = ConditionalTransport(self.prompt_learner.log_phi.exp())
+        elif s.TRANSPORT == "emd":
+            if torch.is_grad_enabled() and self.prompt_learner.training:
+                raise ValueError("TRANSPORT 'emd' is for evaluation; train with 'sinkhorn' or 'ct'")
+            transport = ExactTransport()
+        else:
+            transport = Sinkhorn(s.EPSILON, s.MAX_ITERATIONS, s.TOLERANCE)
+        return HierarchicalTransport(transport, s.BETA, s.ALIGNMENT)
+
+    def class_features(self) -> Features:
+        context, *deep = self.prompt_learner().text  # each (N, b, w)
+        classes, modes = self.eos.shape
+        n_ctx = context.shape[1]
+        first, rest = self.embeddings[:, :, :1], self.embeddings[:, :, 1 + n_ctx :]
+        rows = torch.cat([first, context.expand(classes, -1, -1, -1), rest], 2).flatten(0, 1)
+        outputs = encode_text(self.clip, rows, [p.repeat(classes, 1, 1) for p in deep])
+        outputs = outputs.unflatten(0, (classes, modes))  # (K, N, L, w)
+        at_eos = self.eos[:, :, None, None].expand(-1, -1, 1, outputs.shape[-1])
+        pooled = normalised(project_text(self.clip, outputs.gather(2, at_eos).squeeze(2)))
+        if not self.head().needs_tokens:
+            return Features(pooled)
+        if self.settings.HEAD == "released":
+            # Positions 0 .. e - 2 with e the EOS of the class's first prompt, for all its prompts.
+            start, counts = 0, (self.eos[:, :1] - 1).expand(-1, modes)
+        else:
+            # The prompt's own tokens: without SOS, full stop and EOS.
+            start, counts = 1, self.eos - 2
+        longest = outputs.shape[2] - 2
+        tokens = normalised(project_text(self.clip, outputs[:, :, start : start + longest]))
+        mask = torch.arange(longest, device=counts.device) < counts.unsqueeze(-1)
+        return Features(pooled, tokens, mask)
+
+    def image_features(self, images: Tensor) -> Features:
+        local = self.head().needs_tokens
+        outputs = encode_image(
+            self.clip, images, self.prompt_learner().vision, pooled_only=not local
+        )
+        outputs = normalised(outputs)
+        return Features(outputs[:, :, 0], outputs[:, :, 1:] if local else None)
+
+    def logits(self, image: Features, text: Features) -> Tensor:
+        return hierarchical_logits(image, text, self.logit_scale, self.head())
+
+
+class ALIGN(MultiModeOT):
+    """The paper's preset: sizes, precision and the head (paper or released) are open, the method
+    is not, so that a row called ALIGN is ALIGN."""
+
+    name = "ALIGN"
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        super().check_settings(check)
+        for key, value in {
+            "ALIGNMENT": "hierarchical",
+            "TRANSPORT": "sinkhorn",
+            "COUPLED": True,
+        }.items():
+            if check.settings[key] != value:
+                check.refuse(
+                    key, f"ALIGN has {value!r}; use --trainer MultiModeOT for this ablation"
+                )

@@ -1,0 +1,288 @@
+"""A frozen CLIP with learned prompts, as a plain module: what every method here is.
+
+A method says what is trained (`prompt_learner`), how a side is encoded, and how the two sides
+become logits. Trainers are thin around it, and nothing here needs Dassl.
+Axes: `B` images, `K` classes, `M` and `N` modes, `d` joint width.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from .backbone import CLIP, load_clip
+from .config import PRECISIONS, Check, default_settings
+from .precision import Precision, resolve_precision
+
+METHODS: dict[str, type[PromptedCLIP]] = {}
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_prompts` did with a state dict, by its own key names.
+
+    Attributes:
+        used: keys whose tensors were taken.
+        ignored: frozen CLIP weights and class-dependent buffers.
+        missed: trained parameters that the state dict does not have; they keep their values.
+        unexpected: everything else in it.
+    """
+
+    used: tuple[str, ...]
+    ignored: tuple[str, ...]
+    missed: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+class PromptedCLIP(nn.Module, ABC):
+    """Normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
+
+    Args:
+        clip: the backbone; becomes part of the module, frozen.
+        classnames: `K` class names; underscores become spaces.
+        settings: the method's own config node.
+        precision: how the towers compute.
+
+    Class attributes of a method:
+        name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
+        checkpoint_name: directory of its checkpoints, as in the original repository.
+        checkpoint_prefix: what the original's keys of the prompt learner start with.
+    """
+
+    name: ClassVar[str]
+    checkpoint_name: ClassVar[str] = "prompt_learner"
+    checkpoint_prefix: ClassVar[str] = ""
+
+    clip: CLIP
+    prompt_learner: nn.Module
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            METHODS[cls.name] = cls
+
+    def __init__(
+        self,
+        clip: CLIP,
+        classnames: Sequence[str],
+        settings: CfgNode,
+        precision: Precision,
+    ):
+        super().__init__()
+        self.clip, self.settings, self.precision = clip, settings, precision
+        self.prompt_learner = self.build_prompt_learner()
+        self.set_classes(classnames)
+        clip.cast(precision.weights)
+
+    # What a method defines.
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        """Refuse bad settings. Called before any data or weight is loaded."""
+        check.one_of("PREC", PRECISIONS)
+
+    def build_prompt_learner(self) -> nn.Module:
+        """The module of all trained parameters, float32. Reads `self.clip` and `self.settings`."""
+        return nn.Module()
+
+    @abstractmethod
+    def set_classes(self, classnames: Sequence[str]) -> None:
+        """Change the classes; prompts stay."""
+
+    @abstractmethod
+    def class_features(self) -> Any:
+        """All that the logits need of the classes and that does not depend on the image."""
+
+    @abstractmethod
+    def image_features(self, images: Tensor) -> Any:
+        """All that the logits need of the images `(B, 3, H, W)`."""
+
+    @abstractmethod
+    def logits(self, image: Any, text: Any) -> Tensor:
+        """`(B, K)`, in float32 at least, outside autocast."""
+
+    def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
+        """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
+        return {k: k.removeprefix("module.").removeprefix("prompt_learner.") for k in state}
+
+    # What all share.
+
+    def forward(self, images: Tensor, class_features: Any = None) -> Tensor:
+        """Logits `(B, K)`, float32.
+
+        Args:
+            images: `(B, 3, H, W)`, normalised, at the backbone's resolution.
+            class_features: `self.class_features()` of earlier, to be computed once for many
+                batches; made here if left out.
+
+        Raises:
+            ValueError: images of another size.
+            FloatingPointError: NaN or Inf, with the tensor in which it appeared first. (Training
+                on CUDA does not look, since that would stall the device; the trainer looks at the
+                loss, which it reads anyway, and then calls `diagnose`.)
+        """
+        size = (3, self.clip.resolution, self.clip.resolution)
+        if images.ndim != 4 or tuple(images.shape[1:]) != size:
+            raise ValueError(
+                f"images of shape {tuple(images.shape)}: {self.clip.name} takes (B, *{size})"
+            )
+        with self.tower_context(images.device):
+            image = self.image_features(images)
+            text = self.class_features() if class_features is None else class_features
+        with torch.autocast(images.device.type, enabled=False):
+            logits = self.logits(image, text)
+        stalls = logits.is_cuda and self.prompt_learner.training
+        if not stalls and not logits.isfinite().all():
+            raise_for_nonfinite(images=images, image_features=image, class_features=text)
+            raise_for_nonfinite(logits=logits)
+        return logits
+
+    def tower_context(self, device: torch.device):
+        """Autocast while training, if the precision says so."""
+        autocasting = self.prompt_learner.training and torch.is_grad_enabled()
+        return (self.precision if autocasting else Precision()).training_context(device)
+
+    @torch.no_grad()
+    def diagnose(self, images: Tensor) -> None:
+        """Raise `FloatingPointError` naming the first non-finite tensor of a forward pass."""
+        parameters = dict(self.prompt_learner.named_parameters())
+        raise_for_nonfinite(images=images, prompts=parameters)
+        training = self.prompt_learner.training
+        try:
+            self.eval()(images)
+        finally:
+            self.train(training)
+
+    @property
+    def device(self) -> torch.device:
+        return self.clip.logit_scale.device
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """CLIP's frozen `exp(logit_scale)`."""
+        return self.clip.logit_scale.float().exp()
+
+    def load_prompts(self, state: Mapping[str, Tensor]) -> LoadReport:
+        """Take the prompts out of a state dict of this project or of the original repository.
+
+        Frozen weights and class-dependent buffers in it are ignored.
+
+        Raises:
+            ValueError: it holds no prompt of this method, or one of another shape.
+        """
+        own = self.prompt_learner.state_dict()
+        targets = self.prompt_keys(state)
+        used = tuple(k for k, target in targets.items() if target in own)
+        others = [k for k in targets if k not in used]
+        ignored = tuple(k for k in others if _is_frozen_or_class_dependent(k))
+        if own and not used:
+            raise ValueError(
+                f"the state dict holds no prompts of {self.name}: wanted {sorted(own)[:4]}..., "
+                f"found {sorted(state)[:4]}..."
+            )
+        for key in used:
+            if state[key].shape != own[targets[key]].shape:
+                raise ValueError(
+                    f"{key} has shape {tuple(state[key].shape)}, but the settings of {self.name} "
+                    f"make it {tuple(own[targets[key]].shape)}: use those it was trained with"
+                )
+        self.prompt_learner.load_state_dict({targets[k]: state[k] for k in used}, strict=False)
+        return LoadReport(
+            used=used,
+            ignored=ignored,
+            missed=tuple(sorted(set(own) - {targets[k] for k in used})),
+            unexpected=tuple(k for k in others if k not in ignored),
+        )
+
+
+_FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "token_embedding.")
+_CLASS_BUFFERS = ("token_prefix", "token_suffix")
+
+
+def _is_frozen_or_class_dependent(key: str) -> bool:
+    key = key.removeprefix("module.")
+    return key.startswith(_FROZEN) or key.rsplit(".", 1)[-1] in _CLASS_BUFFERS
+
+
+def normalised(x: Tensor) -> Tensor:
+    """Unit vectors along the last axis, in float32 at least. A zero vector is NaN, not hidden."""
+    x = x if x.dtype == torch.float64 else x.float()
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def raise_for_nonfinite(**named: Any) -> None:
+    """Raise `FloatingPointError` for the first tensor that has a NaN or Inf."""
+    for name, value in named.items():
+        if isinstance(value, Tensor):
+            bad = ~value.isfinite()
+            if bad.any():
+                rows = bad.flatten(1).any(1).nonzero().flatten().tolist() if bad.ndim > 1 else []
+                where = f" (rows {rows[:8]})" if rows else ""
+                raise FloatingPointError(f"NaN or Inf in {name}{where}")
+        elif isinstance(value, Mapping):
+            raise_for_nonfinite(**{f"{name}.{k}": v for k, v in value.items()})
+        elif isinstance(value, tuple):
+            fields = getattr(value, "_fields", range(len(value)))
+            raise_for_nonfinite(**{f"{name}.{k}": v for k, v in zip(fields, value, strict=True)})
+
+
+def build_model(
+    method: str,
+    clip: Any,
+    classnames: Sequence[str],
+    cfg: CfgNode | None = None,
+    device: torch.device | str = "cpu",
+) -> PromptedCLIP:
+    """A prompt-learning model of any method of this package, without Dassl or data.
+
+    Args:
+        method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ...
+        clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`).
+        classnames: `K` class names.
+        cfg: a yacs node with `TRAINER.<METHOD>` (from `extend_cfg`), or that child alone. Without
+            it: the method's defaults in float32, with no more prompted layers than `clip` has.
+        device: where the model is put.
+
+    Returns:
+        A module from normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
+
+    Raises:
+        ValueError: unknown method or backbone, bad settings, no classes.
+    """
+    kind = find_method(method)
+    settings = default_settings(method) if cfg is None else settings_of(cfg, method)
+    if cfg is None:
+        settings.PREC = "fp32"
+    kind.check_settings(Check(settings, method))
+    backbone = load_clip(clip)
+    if cfg is None:
+        layers = backbone.text_layers
+        layers = min(layers, backbone.vision_layers or layers)
+        for key in [k for k in settings if "PROMPT_DEPTH" in k]:
+            settings[key] = min(settings[key], layers)
+    precision = resolve_precision(settings.PREC, device)
+    return kind(backbone, classnames, settings, precision).to(device)
+
+
+def find_method(name: str) -> type[PromptedCLIP]:
+    """The model class of a trainer's name; `ValueError` with the nearest names otherwise."""
+    from . import methods  # noqa: F401  (fills METHODS; imported late, since methods build on this)
+
+    if name not in METHODS:
+        import difflib
+
+        near = difflib.get_close_matches(name, METHODS, n=2, cutoff=0.3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"unknown method {name!r}: {hint}known are {', '.join(sorted(METHODS))}")
+    return METHODS[name]
+
+
+def settings_of(cfg: CfgNode, method: str) -> CfgNode:
+    """The settings of a method in a whole config, or `cfg` itself if it is such a node."""
+    return cfg.TRAINER[method.upper()] if "TRAINER" in cfg else cfg

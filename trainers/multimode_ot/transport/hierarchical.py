@@ -1,0 +1,211 @@
+"""The hierarchical head: token-level transport feeds and steers a prompt-level transport.
+
+Axes: `B` images, `K` classes, `M` visual and `N` textual prompts (modes), `J` local outputs of an
+image, `L` tokens of a prompt (padded), `d` joint width.
+
+Reference: Wang et al., "Tuning Multi-mode Token-level Prompt Alignment across Modalities",
+NeurIPS 2023 (arXiv 2309.13847), section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .sinkhorn import Sinkhorn
+from .token_level import TokenTransport, Transport, token_transport
+
+Alignment = Literal["hierarchical", "prompt", "token", "mean"]
+TOKEN_COST_BYTES = 64 * 2**20
+
+
+class Features(NamedTuple):
+    """L2-normalised outputs of one side, `X` images or classes with `M` modes each.
+
+    Attributes:
+        pooled: `(X, M, d)`, one vector a mode.
+        tokens: `(X, M, J, d)` local outputs, finite everywhere.
+        mask: `(X, M, J)` bool, True where there is a token; None if all are there.
+    """
+
+    pooled: Tensor
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class HierarchicalResult:
+    """What the head made of `B` images and `K` classes.
+
+    Attributes:
+        similarity: `(B, K)`, what the logit scale multiplies.
+        cost: `(B, K, M, N)`, the prompt-level cost.
+        plan: `(B, K, M, N)`, the prompt-level plan.
+        unconverged: Sinkhorn problems that hit the iteration cap, an int64 scalar.
+    """
+
+    similarity: Tensor
+    cost: Tensor
+    plan: Tensor
+    unconverged: Tensor
+
+
+@dataclass(frozen=True)
+class HierarchicalTransport:
+    """The head of the paper: `similarity = 1 - <T, C>`.
+
+    `C[m, n] = 1 - <z_m, h_n> + beta * dt[m, n]`, where `dt` is the token-level transport distance
+    for the cost `1 - <u_mj, v_nl>`; all marginals are uniform.
+
+    Args:
+        transport: solves both levels.
+        beta: weight of the token-level distance.
+        alignment: `hierarchical`; `prompt` (`C` without `dt`); `token` (`C = dt`); `mean` (the
+            uniform prompt-level plan instead of the solved one).
+        cost_bytes: memory for token-level costs held at once. No result depends on it.
+    """
+
+    transport: Transport = field(default_factory=Sinkhorn)
+    beta: float = 1.0
+    alignment: Alignment = "hierarchical"
+    cost_bytes: int = TOKEN_COST_BYTES
+
+    @property
+    def needs_tokens(self) -> bool:
+        return self.alignment == "token" or (self.alignment != "prompt" and self.beta != 0)
+
+    def __call__(self, image: Features, text: Features) -> HierarchicalResult:
+        """Features in any floating dtype; the result is float32, or float64 for float64."""
+        image, text = _full_precision(image), _full_precision(text)
+        cost = 1 - _pooled_similarity(image, text)
+        unconverged = torch.zeros((), dtype=torch.long, device=cost.device)
+        if self.needs_tokens:
+            tokens = _token_level(image, text, self.transport, self.cost_bytes)
+            distance = (tokens.mass - tokens.similarity).transpose(1, 2)  # (B, K, M, N)
+            cost = distance if self.alignment == "token" else cost + self.beta * distance
+            unconverged = tokens.unconverged
+        if self.alignment == "mean":
+            plan = torch.full_like(cost, 1 / cost[0, 0].numel())
+            return HierarchicalResult(1 - cost.mean((-2, -1)), cost, plan, unconverged)
+        solved = self.transport(cost, *_uniform(cost))
+        unconverged = unconverged + _unconverged(solved, cost)
+        return HierarchicalResult(1 - solved.transport_cost, cost, solved.plan, unconverged)
+
+
+@dataclass(frozen=True)
+class ReleasedTransport:
+    """The head of the authors' released program, which the published numbers come from.
+
+    It adds the token-level *similarity* to the prompt-level cost, and uses it for the plan `T`
+    alone: `similarity = <T, <z_m, h_n>>`, so no gradient reaches a token. Sinkhorn stops on the
+    mean change of the row scaling: at the token level for each (image, class), at the prompt level
+    over the whole batch, so a logit depends slightly on who shares the batch.
+
+    Args:
+        epsilon, max_iterations, tolerance: of both levels' Sinkhorn.
+        hierarchical: False leaves out the token level.
+        cost_bytes: memory for token-level costs held at once. No result depends on it.
+    """
+
+    epsilon: float = 0.1
+    max_iterations: int = 100
+    tolerance: float = 1e-2
+    hierarchical: bool = True
+    cost_bytes: int = TOKEN_COST_BYTES
+
+    @property
+    def needs_tokens(self) -> bool:
+        return self.hierarchical
+
+    def _solver(self, groups: tuple[int, ...] = ()) -> Sinkhorn:
+        return Sinkhorn(
+            self.epsilon,
+            self.max_iterations,
+            self.tolerance,
+            rule="scaling",
+            groups=groups,
+            kernel_if_nan=True,
+        )
+
+    def __call__(self, image: Features, text: Features) -> HierarchicalResult:
+        """Features in any floating dtype; the result is float32, or float64 for float64."""
+        image, text = _full_precision(image), _full_precision(text)
+        similarity = _pooled_similarity(image, text)
+        cost = 1 - similarity.detach()
+        unconverged = torch.zeros((), dtype=torch.long, device=cost.device)
+        if self.hierarchical:
+            with torch.no_grad():
+                per_image_and_class = self._solver(groups=(0, 2))
+                tokens = _token_level(image, text, per_image_and_class, self.cost_bytes)
+            cost = cost + tokens.similarity.transpose(1, 2)
+            unconverged = tokens.unconverged
+        solved = self._solver()(cost, *_uniform(cost))
+        unconverged = unconverged + _unconverged(solved, cost)
+        total = (solved.plan * similarity).sum((-2, -1))
+        return HierarchicalResult(total, cost, solved.plan, unconverged)
+
+
+Head = HierarchicalTransport | ReleasedTransport
+
+
+def hierarchical_logits(
+    image: Features, text: Features, scale: Tensor | float, head: Head | None = None
+) -> Tensor:
+    """`scale * similarity`, `(B, K)` class logits.
+
+    Args:
+        image: features of `B` images with `M` modes.
+        text: features of `K` classes with `N` modes.
+        scale: CLIP's `exp(logit_scale)`.
+        head: the paper's by default.
+
+    Raises:
+        ValueError: tokens that the head needs are missing.
+    """
+    return scale * (head or HierarchicalTransport())(image, text).similarity
+
+
+def _full_precision(features: Features) -> Features:
+    def cast(t: Tensor) -> Tensor:
+        return t.float() if t.dtype.itemsize == 2 else t
+
+    tokens = None if features.tokens is None else cast(features.tokens)
+    return Features(cast(features.pooled), tokens, features.mask)
+
+
+def _pooled_similarity(image: Features, text: Features) -> Tensor:
+    """`<z_bm, h_kn>` as `(B, K, M, N)`."""
+    products = image.pooled.flatten(0, 1) @ text.pooled.flatten(0, 1).T
+    return products.view(*image.pooled.shape[:2], *text.pooled.shape[:2]).transpose(1, 2)
+
+
+def _token_level(
+    image: Features, text: Features, transport: Transport, cost_bytes: int
+) -> TokenTransport:
+    if image.tokens is None or text.tokens is None:
+        raise ValueError("token-level alignment needs the tokens of both sides")
+    u, a = _measure(image.tokens, image.mask)
+    v, b = _measure(text.tokens, text.mask)
+    return token_transport(u, v, a, b, transport, cost_bytes)
+
+
+def _measure(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Tokens, zeroed where masked, and their uniform masses."""
+    if mask is None:
+        return tokens, tokens.new_full(tokens.shape[:-1], 1 / tokens.shape[-2])
+    mass = mask / mask.sum(-1, keepdim=True)
+    return tokens.masked_fill(~mask.unsqueeze(-1), 0), mass.to(tokens.dtype)
+
+
+def _uniform(cost: Tensor) -> tuple[Tensor, Tensor]:
+    rows, columns = cost.shape[-2:]
+    return cost.new_full((1, rows), 1 / rows), cost.new_full((1, columns), 1 / columns)
+
+
+def _unconverged(solved, cost: Tensor) -> Tensor | int:
+    if not hasattr(solved, "converged"):
+        return 0
+    return (~solved.converged).expand(cost.shape[:-2]).sum()

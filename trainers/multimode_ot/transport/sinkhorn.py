@@ -1,0 +1,246 @@
+"""Batched Sinkhorn for problems of one padded size.
+
+Axes: `...` problems, `J` rows, `L` columns. A row or column of zero mass is padding: it gets
+exactly zero mass and zero gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+# exp(-cost / epsilon) must stay a normal float32 number (above 1.2e-38 = exp(-87)) for costs up
+# to 4, the largest that two levels of cosine distances make.
+SMALLEST_KERNEL_EPSILON = 0.05
+
+
+@dataclass(frozen=True)
+class SinkhornResult:
+    """The solution of `min_T <T, C> - epsilon H(T)` subject to the marginals, for each problem.
+
+    Attributes:
+        cost: `(..., J, L)`, attached to the graph.
+        plan: `(..., J, L)`, `T`; a constant unless the solver was told to unroll.
+        epsilon: the entropic regularisation.
+        error: `(...)` row-marginal violation `sum_j |sum_l T_jl - a_j|`.
+        iterations: iterations done, one number a group (broadcasts to `(...)`), int64.
+        converged: whether a group met its stopping rule, likewise.
+    """
+
+    cost: Tensor
+    plan: Tensor
+    epsilon: float
+    error: Tensor
+    iterations: Tensor
+    converged: Tensor
+
+    @property
+    def transport_cost(self) -> Tensor:
+        """`<T, C>`, `(...)`. Its gradient with respect to `C` is `T`."""
+        return (self.plan * self.cost).sum((-2, -1))
+
+    @property
+    def entropy(self) -> Tensor:
+        """`H(T) = -sum_jl T_jl (log T_jl - 1)`, `(...)`."""
+        return self.plan.sum((-2, -1)) - torch.xlogy(self.plan, self.plan).sum((-2, -1))
+
+    @property
+    def entropic_cost(self) -> Tensor:
+        """`<T, C> - epsilon H(T)`, `(...)`; its exact gradient is `T` (Danskin's theorem)."""
+        return self.transport_cost - self.epsilon * self.entropy
+
+
+class Scaling(NamedTuple):
+    """Row and column scalings `u`, `v` (their logarithms in log form) and how they were found."""
+
+    u: Tensor
+    v: Tensor
+    error: Tensor
+    iterations: Tensor
+    converged: Tensor
+
+
+@dataclass(frozen=True)
+class Sinkhorn:
+    """Sinkhorn's matrix scaling (Cuturi, "Sinkhorn Distances", NeurIPS 2013).
+
+    Starts from scalings of one and updates the rows, then the columns, so that the columns are
+    exact at the end. Computes in float32 at least.
+
+    Args:
+        epsilon: entropic regularisation. Below 0.05 the logarithmic form is used, which does not
+            underflow.
+        max_iterations: iterations at most.
+        tolerance: of the stopping rule.
+        rule: `marginal` stops when the row-marginal violation `sum_j |sum_l T_jl - a_j|` is at
+            most `tolerance` in every problem of the group. `scaling` stops when the mean absolute
+            change of the row scaling over the whole group is below it, as the released programs of
+            PLOT and ALIGN do.
+        groups: axes of the problems that index groups. A group stops as one, independently of the
+            others. By default all problems of a call are one group.
+        min_iterations: no group stops before; a number, or an integer tensor on the cost's device.
+        kernel_if_nan: where a group's plan has a NaN, take the kernel `exp(-C / epsilon)` itself
+            for the whole group, as the released program of ALIGN does.
+        unrolled: differentiate through the iterations instead of holding the plan constant.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+
+    epsilon: float = 0.1
+    max_iterations: int = 100
+    tolerance: float = 1e-3
+    rule: Literal["marginal", "scaling"] = "marginal"
+    groups: tuple[int, ...] = ()
+    min_iterations: int | Tensor = 0
+    kernel_if_nan: bool = False
+    unrolled: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.epsilon > 0:
+            raise ValueError(f"epsilon {self.epsilon} must be positive")
+        if self.max_iterations < 1:
+            raise ValueError(f"max_iterations {self.max_iterations} must be at least 1")
+        if not self.tolerance >= 0:
+            raise ValueError(f"tolerance {self.tolerance} must not be negative")
+        if self.rule not in ("marginal", "scaling"):
+            raise ValueError(f"rule {self.rule!r} must be 'marginal' or 'scaling'")
+
+    def __call__(
+        self, cost: Tensor, a: Tensor | None = None, b: Tensor | None = None
+    ) -> SinkhornResult:
+        """Solve all problems.
+
+        Args:
+            cost: `(..., J, L)`.
+            a: `(..., J)` row marginals, each summing to 1; uniform if left out.
+            b: `(..., L)` column marginals likewise. Zero marks padding.
+
+        Raises:
+            ValueError: marginals whose sizes do not fit the cost.
+        """
+        cost = cost if cost.dtype == torch.float64 else cost.float()
+        with torch.set_grad_enabled(self.unrolled and torch.is_grad_enabled()):
+            form = self.form(cost)
+            scaling = self.scale(form, _marginal("a", a, cost, -2), _marginal("b", b, cost, -1))
+            plan = form.plan(scaling.u, scaling.v)
+        return SinkhornResult(cost, plan, self.epsilon, *scaling[2:])
+
+    def form(self, cost: Tensor) -> _KernelForm | _LogForm:
+        """The kernel of a cost `(..., J, L)`, in the form that is safe for this epsilon."""
+        return (_LogForm if self.epsilon < SMALLEST_KERNEL_EPSILON else _KernelForm)(
+            cost, self.epsilon
+        )
+
+    def scale(self, form: _KernelForm | _LogForm, a: Tensor, b: Tensor) -> Scaling:
+        """Scale a kernel to marginals `a` `(..., J)` and `b` `(..., L)`."""
+        v = form.start(b)
+        u = form.start(a)
+        product = form.times(v)
+        iterations = torch.zeros((), dtype=torch.long, device=a.device)
+        active = torch.ones((), dtype=torch.bool, device=a.device)
+        for step in range(1, self.max_iterations + 1):
+            old_u = u
+            u = _where(active, form.update(a, product), u)
+            v = _where(active, form.update(b, form.times_transposed(u)), v)
+            product = form.times(v)
+            violation = (form.row_sums(u, product) - a).abs().sum(-1)
+            if self.rule == "marginal":
+                done = self._by_group(violation, "amax") <= self.tolerance
+            else:
+                change = (form.scaling(u) - form.scaling(old_u)).abs().mean(-1)
+                done = self._by_group(change, "mean") < self.tolerance
+            iterations = iterations + active
+            active = active & ~(done & (step >= self.min_iterations))
+            # A host may look; on an accelerator looking would stall it, so the converged
+            # groups are held still instead, with the same result.
+            if active.device.type == "cpu" and not active.any():
+                break
+        if self.kernel_if_nan:
+            # A plan is NaN where a scaling is not finite: an infinite one meets a zero.
+            bad = ~(u.isfinite().all(-1) & v.isfinite().all(-1))
+            bad = self._by_group(bad.float(), "amax") > 0
+            u, v = _where(~bad, u, form.start(u)), _where(~bad, v, form.start(v))
+        return Scaling(u, v, violation, iterations, done)
+
+    def _by_group(self, values: Tensor, how: Literal["amax", "mean"]) -> Tensor:
+        """Reduce over all axes that index no groups; they stay, with size 1."""
+        axes = tuple(i for i in range(values.ndim) if i not in self.groups)
+        return getattr(values, how)(axes, keepdim=True) if axes else values
+
+
+class _KernelForm:
+    """`K = exp(-C / epsilon)`; scalings are plain numbers."""
+
+    def __init__(self, cost: Tensor, epsilon: float):
+        self.kernel = torch.exp(cost / -epsilon)
+
+    def start(self, marginal: Tensor) -> Tensor:
+        return torch.ones_like(marginal)
+
+    def times(self, v: Tensor) -> Tensor:
+        # A batched product, since (K * v).sum(-1) writes a temporary of K's size.
+        return (self.kernel @ v.unsqueeze(-1)).squeeze(-1)
+
+    def times_transposed(self, u: Tensor) -> Tensor:
+        return (self.kernel.mT @ u.unsqueeze(-1)).squeeze(-1)
+
+    def update(self, marginal: Tensor, product: Tensor) -> Tensor:
+        return marginal / product
+
+    def row_sums(self, u: Tensor, product: Tensor) -> Tensor:
+        return u * product
+
+    def scaling(self, u: Tensor) -> Tensor:
+        return u
+
+    def plan(self, u: Tensor, v: Tensor) -> Tensor:
+        return self.kernel * u.unsqueeze(-1) * v.unsqueeze(-2)
+
+
+class _LogForm:
+    """`-C / epsilon`; scalings are logarithms. Slower, but underflows for no epsilon."""
+
+    def __init__(self, cost: Tensor, epsilon: float):
+        self.log_kernel = cost / -epsilon
+
+    def start(self, marginal: Tensor) -> Tensor:
+        return torch.zeros_like(marginal)
+
+    def times(self, v: Tensor) -> Tensor:
+        return torch.logsumexp(self.log_kernel + v.unsqueeze(-2), -1)
+
+    def times_transposed(self, u: Tensor) -> Tensor:
+        return torch.logsumexp(self.log_kernel + u.unsqueeze(-1), -2)
+
+    def update(self, marginal: Tensor, product: Tensor) -> Tensor:
+        return marginal.log() - product
+
+    def row_sums(self, u: Tensor, product: Tensor) -> Tensor:
+        return (u + product).exp()
+
+    def scaling(self, u: Tensor) -> Tensor:
+        return u.exp()
+
+    def plan(self, u: Tensor, v: Tensor) -> Tensor:
+        return (self.log_kernel + u.unsqueeze(-1) + v.unsqueeze(-2)).exp()
+
+
+def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """`new` in the active groups; `active` lacks the last axis of the scalings."""
+    return torch.where(active.unsqueeze(-1) if active.ndim else active, new, old)
+
+
+def _marginal(name: str, given: Tensor | None, cost: Tensor, axis: int) -> Tensor:
+    size = cost.shape[axis]
+    if given is None:
+        return cost.new_full((*cost.shape[:-2], size), 1 / size)
+    if given.shape[-1] != size:
+        raise ValueError(
+            f"marginal {name} has {given.shape[-1]} entries; the cost of shape "
+            f"{tuple(cost.shape)} needs {size}"
+        )
+    return given.to(cost.dtype).expand(*cost.shape[:-2], size)

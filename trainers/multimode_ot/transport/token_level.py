@@ -1,0 +1,153 @@
+"""Token-level transport between all pairs of (image, mode) and (class, mode).
+
+Axes: `B` images, `M` visual modes, `J` local outputs, `K` classes, `N` textual modes, `L` tokens,
+`d` joint width. Problems are laid out as `(B, M, K, N)`, their matrices as `(L, J)` in memory:
+one matrix product makes that layout, and the long axis `J` stays contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .sinkhorn import Scaling, Sinkhorn
+from .variants import ConditionalTransport, ExactTransport
+
+Transport = Sinkhorn | ConditionalTransport | ExactTransport
+
+
+class TokenTransport(NamedTuple):
+    """Attributes:
+    similarity: `(B, M, K, N)`, `<T, S>` for the plan `T` and the cosine similarities `S`.
+    mass: `(B, M, K, N)`, `sum T`, so that the distance `<T, 1 - S>` is `mass - similarity`.
+    unconverged: problems that hit the iteration cap, an int64 scalar.
+    """
+
+    similarity: Tensor
+    mass: Tensor
+    unconverged: Tensor
+
+
+def token_transport(
+    u: Tensor, v: Tensor, a: Tensor, b: Tensor, transport: Transport, cost_bytes: int
+) -> TokenTransport:
+    """Solve the `B * M * K * N` token-level problems of cost `1 - <u_bmj, v_knl>`.
+
+    Args:
+        u: `(B, M, J, d)` and v: `(K, N, L, d)`, normalised, zero where padded.
+        a: `(B, M, J)` and b: `(K, N, L)`, marginals, zero where padded.
+        transport: Sinkhorn's stopping rule spans all problems, however they are chunked.
+        cost_bytes: classes are processed in chunks whose costs take at most this.
+
+    Gradients reach `u` and `v` with the plans held constant, and only each problem's scalings are
+    kept for the backward pass; it makes the costs again.
+    """
+    per_class = u[:, :, :, 0].numel() * v[0, :, :, 0].numel() * u.element_size()
+    step = max(1, cost_bytes // per_class)
+    if isinstance(transport, Sinkhorn) and not transport.unrolled:
+        return TokenTransport(*_SinkhornTokens.apply(u, v, a, b, transport, step))
+    parts = []
+    for s in _chunks(len(v), step):
+        args = (u, v[s], a, b[s], transport)
+        recompute = torch.is_grad_enabled() and step < len(v)
+        parts.append(
+            checkpoint(_differentiable, *args, use_reentrant=False)
+            if recompute
+            else _differentiable(*args)
+        )
+    similarity, mass, unconverged = zip(*parts, strict=True)
+    return TokenTransport(torch.cat(similarity, 2), torch.cat(mass, 2), sum(unconverged))
+
+
+def _differentiable(u: Tensor, v: Tensor, a: Tensor, b: Tensor, transport: Transport):
+    similarity = _similarities(u, v).mT  # (B, M, K, N, J, L)
+    solved = transport(1 - similarity, a[:, :, None, None], b[None, None])
+    unconverged = ~getattr(solved, "converged", torch.ones((), dtype=torch.bool))
+    count = unconverged.expand(similarity.shape[:-2]).sum().to(u.device)
+    return (solved.plan * similarity).sum((-2, -1)), solved.plan.sum((-2, -1)), count
+
+
+class _SinkhornTokens(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, u, v, a, b, solver: Sinkhorn, step: int):
+        chunks = list(_chunks(len(v), step))
+        solved = [_solve(u, v[s], a, b[s], solver) for s in chunks]
+        if len(chunks) > 1 and not solver.groups:
+            # One stopping rule spans the chunks: whoever stopped early catches up.
+            last = torch.stack([part.scaling.iterations for part in solved]).amax()
+            longer = replace(solver, min_iterations=last)
+            for i, s in enumerate(chunks):
+                on_host = last.device.type == "cpu"
+                if not (on_host and bool(solved[i].scaling.iterations == last)):
+                    solved[i] = _solve(u, v[s], a, b[s], longer)
+        ctx.save_for_backward(u, v, *(t for part in solved for t in part.scaling[:2]))
+        ctx.chunks, ctx.solver = chunks, solver
+        outcome = (
+            torch.cat([part.similarity for part in solved], 2),
+            torch.cat([part.mass for part in solved], 2),
+            torch.stack([part.unconverged for part in solved]).sum(),
+        )
+        ctx.mark_non_differentiable(*outcome[1:])
+        return outcome
+
+    @staticmethod
+    def backward(ctx, grad, *_):
+        u, v, *scalings = ctx.saved_tensors
+        modes, flat_u = u.shape[:2], u.flatten(0, 1)  # (B * M, J, d)
+        grad_u = torch.zeros_like(flat_u) if ctx.needs_input_grad[0] else None
+        grad_v = []
+        for i, s in enumerate(ctx.chunks):
+            form = ctx.solver.form((1 - _similarities(u, v[s])).mT)
+            plan = form.plan(*scalings[2 * i : 2 * i + 2]).mT  # (B, M, K, N, L, J)
+            pull = plan.mul_(grad[:, :, s, :, None, None]).flatten(2, 4).flatten(0, 1)
+            flat_v = v[s].flatten(0, 2)  # (K * N * L, d); pull is (B * M, K * N * L, J)
+            if grad_u is not None:
+                grad_u.baddbmm_(pull.mT, flat_v.expand(len(pull), -1, -1))
+            if ctx.needs_input_grad[1]:
+                total = torch.zeros_like(flat_v)
+                for weights, tokens in zip(pull, flat_u, strict=True):
+                    total.addmm_(weights, tokens)
+                grad_v.append(total.view_as(v[s]))
+        return (
+            grad_u if grad_u is None else grad_u.unflatten(0, modes),
+            torch.cat(grad_v) if grad_v else None,
+            *(None,) * 4,
+        )
+
+
+class _Solved(NamedTuple):
+    similarity: Tensor
+    mass: Tensor
+    unconverged: Tensor
+    scaling: Scaling
+
+
+def _solve(u: Tensor, v: Tensor, a: Tensor, b: Tensor, solver: Sinkhorn) -> _Solved:
+    similarity = _similarities(u, v)
+    form = solver.form((1 - similarity).mT)
+    problems = (*u.shape[:2], *v.shape[:2])
+    scaling = solver.scale(
+        form,
+        a[:, :, None, None].expand(*problems, -1),
+        b[None, None].expand(*problems, -1),
+    )
+    plan = form.plan(scaling.u, scaling.v).mT
+    unconverged = (~scaling.converged).expand(problems).sum()
+    mass = plan.sum((-2, -1))
+    return _Solved(plan.mul_(similarity).sum((-2, -1)), mass, unconverged, scaling)
+
+
+def _similarities(u: Tensor, v: Tensor) -> Tensor:
+    """`<u_bmj, v_knl>` as `(B, M, K, N, L, J)`."""
+    flat_u, flat_v = u.flatten(0, 1), v.flatten(0, 2)
+    products = flat_v.expand(len(flat_u), -1, -1) @ flat_u.mT  # (B * M, K * N * L, J)
+    return products.view(*u.shape[:2], *v.shape[:3], u.shape[2])
+
+
+def _chunks(total: int, step: int) -> Iterator[slice]:
+    return (slice(i, i + step) for i in range(0, total, step))
