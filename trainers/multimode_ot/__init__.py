@@ -5,10 +5,14 @@ imported, and works as a library without one.
 """
 
 import importlib.util
+import warnings
+from importlib.metadata import version
 
 from .backbone import CLIP, available_backbones, load_clip
 from .config import extend_cfg
 from .model import LoadReport, PromptedCLIP, build_model
+
+__version__ = version("multimode-ot")
 
 __all__ = [
     "CLIP",
@@ -21,4 +25,13 @@ __all__ = [
 ]
 
 if importlib.util.find_spec("dassl") is not None:
-    from . import trainer as trainer
+    try:
+        from . import trainer as trainer
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(__name__):
+            raise
+        # The original Dassl cannot be imported without packages that few people have.
+        warnings.warn(
+            f"no trainer is registered: the installed Dassl cannot be imported ({error})",
+            stacklevel=2,
+        )

@@ -53,6 +53,9 @@ class PromptedCLIP(nn.Module, ABC):
         name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
+
+    Attributes:
+        dataset: `DATASET.NAME`, for methods that treat data sets differently; None outside a host.
     """
 
     name: ClassVar[str]
@@ -61,6 +64,7 @@ class PromptedCLIP(nn.Module, ABC):
 
     clip: CLIP
     prompt_learner: nn.Module
+    dataset: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -110,6 +114,10 @@ class PromptedCLIP(nn.Module, ABC):
     def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
         """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
         return {k: k.removeprefix("module.").removeprefix("prompt_learner.") for k in state}
+
+    def pop_unconverged(self) -> int:
+        """Transport problems that hit the iteration cap since the last call."""
+        return 0
 
     # What all share.
 

@@ -23,7 +23,6 @@ from ..transport import (
     HierarchicalTransport,
     ReleasedTransport,
     Sinkhorn,
-    hierarchical_logits,
 )
 from ..transport.hierarchical import Head
 
@@ -35,6 +34,7 @@ class MultiModeOT(PromptedCLIP):
     prompt_learner: MultiModePromptLearner
     embeddings: Tensor  # (K, N, L, w)
     eos: Tensor  # (K, N)
+    unconverged: Tensor  # int64 scalar
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
@@ -83,6 +83,7 @@ class MultiModeOT(PromptedCLIP):
         tokens = embed_classes(self.clip, classnames, self.prompt_learner.prefixes)
         self.register_buffer("embeddings", tokens.embeddings, persistent=False)
         self.register_buffer("eos", tokens.eos, persistent=False)
+        self.register_buffer("unconverged", torch.zeros_like(tokens.eos[0, 0]), persistent=False)
 
     def head(self) -> Head:
         """The transport that the settings describe, with the current parameters."""
@@ -134,7 +135,14 @@ class MultiModeOT(PromptedCLIP):
         return Features(outputs[:, :, 0], outputs[:, :, 1:] if local else None)
 
     def logits(self, image: Features, text: Features) -> Tensor:
-        return hierarchical_logits(image, text, self.logit_scale, self.head())
+        result = self.head()(image, text)
+        self.unconverged += result.unconverged  # on the device; read once an epoch
+        return self.logit_scale * result.similarity
+
+    def pop_unconverged(self) -> int:
+        count = int(self.unconverged)
+        self.unconverged.zero_()
+        return count
 
 
 class ALIGN(MultiModeOT):

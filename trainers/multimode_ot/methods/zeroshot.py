@@ -21,7 +21,6 @@ class ZeroshotCLIP(PromptedCLIP):
     """One template, the data set's own."""
 
     name = "ZeroshotCLIP"
-    dataset: str | None = None
 
     def templates(self) -> list[str]:
         return [DATASET_TEMPLATES.get(self.dataset or "", DEFAULT_TEMPLATE)]

@@ -1,0 +1,129 @@
+"""`results.json`: one evaluation in full precision, the only file that tables and plots read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from yacs.config import CfgNode
+
+FILE_NAME = "results.json"
+
+# What may differ between runs that are seeds, subsets or data sets of one configuration, or that
+# says only where and how to run. Everything else that a method reads is in its hash.
+_NOT_COMPARED = {
+    "VERSION",
+    "OUTPUT_DIR",
+    "RESUME",
+    "SEED",
+    "USE_CUDA",
+    "VERBOSE",
+    "TRAIN",
+    "TRAINER",
+    "DATASET.ROOT",
+    "DATASET.NAME",
+    "DATASET.SUBSAMPLE_CLASSES",
+    "DATALOADER.NUM_WORKERS",
+    "DATALOADER.CACHE_MB",
+}
+# What must agree between methods that share a table.
+_COMMON = (
+    "MODEL.BACKBONE.NAME",
+    "INPUT.SIZE",
+    "INPUT.INTERPOLATION",
+    "INPUT.PIXEL_MEAN",
+    "INPUT.PIXEL_STD",
+    "DATASET.NUM_SHOTS",
+    "TEST.SPLIT",
+)
+
+
+def config_hash(cfg: CfgNode, trains: bool = True) -> str:
+    """`<common>-<whole>`: two short digests of a config.
+
+    The first covers what all methods of a table must share (backbone, input, shots, test split);
+    the second also the method's own settings and optimisation. Neither depends on the seed, the
+    classes or the data set. A method that trains nothing has no second part but its settings.
+    """
+    flat = _flatten(cfg)
+    common = {key: flat.get(key) for key in _COMMON}
+    if not trains:
+        common["DATASET.NUM_SHOTS"] = None
+        whole = {}
+    else:
+        whole = {
+            k: v
+            for k, v in flat.items()
+            if k not in _NOT_COMPARED and k.split(".")[0] not in _NOT_COMPARED
+        }
+    own = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
+    whole |= {k: v for k, v in flat.items() if k.startswith(own)}
+    return f"{_digest(common)}-{_digest(common | whole)}"
+
+
+def _flatten(node: CfgNode, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _digest(values: dict[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def versions() -> dict[str, str]:
+    """What produced a result: Python, torch, this package, and the device's name."""
+    found = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "multimode_ot": version("multimode-ot"),
+    }
+    if torch.cuda.is_available():
+        found["cuda_device"] = torch.cuda.get_device_name()
+    return found
+
+
+def peak_memory_mb() -> float:
+    """The most memory held so far: of the CUDA device if one is in use, else of this process."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS reports bytes, Linux kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def write_results(directory: str | os.PathLike, results: dict[str, Any]) -> Path:
+    """Write `results.json` into a directory, whole or not at all."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / FILE_NAME
+    with tempfile.NamedTemporaryFile("w", dir=directory, delete=False, suffix=".tmp") as stream:
+        json.dump(results, stream, indent=2)
+        stream.write("\n")
+    os.replace(stream.name, path)
+    return path
+
+
+def read_results(path: str | os.PathLike) -> dict[str, Any]:
+    """One results file; `ValueError` that names it if it is not one."""
+    try:
+        results = json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a results file: {error}") from None
+    missing = {"method", "dataset", "subset", "shots", "seed", "accuracy"} - set(results)
+    if missing:
+        raise ValueError(f"{path} is not a results file: it lacks {sorted(missing)}")
+    return results
