@@ -7,7 +7,6 @@ are used.
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import io
 import math
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .config import require_known
 from .layers import LayerNorm, ModifiedResNet, Transformer, VisionTransformer
 
 ENTRY_POINTS = "multimode_ot.backbones"
@@ -192,12 +192,7 @@ def check_backbone(name: str) -> None:
     names = available_backbones()
     if name in names or Path(name).expanduser().is_file():
         return
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise ValueError(
-        f"MODEL.BACKBONE.NAME {name!r} is neither a known backbone nor a file: {hint}"
-        f"known are {', '.join(names)}"
-    )
+    require_known("MODEL.BACKBONE.NAME", name, [*names, "the path of a file"])
 
 
 def _locate(name: str) -> Path:

@@ -6,7 +6,8 @@ A trainer's settings live in `cfg.TRAINER.<NAME IN CAPITALS>`, as everywhere in 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
@@ -72,6 +73,77 @@ def default_settings(trainer: str) -> CfgNode:
     return CfgNode(dict(DEFAULTS[trainer.upper()]))
 
 
+def merge_file(cfg: CfgNode, path: str) -> None:
+    """`cfg.merge_from_file` with errors that name the file, the key and the nearest key.
+
+    Raises:
+        FileNotFoundError: no such file; the folder's YAML files are listed.
+        ValueError: an unknown key, a value of the wrong type, or no YAML mapping.
+    """
+    file = Path(path)
+    if not file.is_file():
+        beside = sorted(p.name for p in file.parent.glob("*.yaml"))
+        near = difflib.get_close_matches(file.name, beside, n=1, cutoff=0.3)
+        hint = f"did you mean {near[0]}? " if near else ""
+        there = ", ".join(beside) or "no YAML file"
+        raise FileNotFoundError(f"no config file {path}: {hint}{file.parent} has {there}")
+    try:
+        new = CfgNode.load_cfg(file.read_text())
+    except Exception as error:  # the YAML reader's own errors have no common type
+        raise ValueError(f"{path} is not a YAML config: {error}") from None
+    for key, value in flatten(new).items():
+        _merge(cfg, key, value, f" (in {path})")
+
+
+def merge_options(cfg: CfgNode, options: Sequence[Any]) -> None:
+    """`cfg.merge_from_list` for `KEY VALUE` pairs, with the same errors as `merge_file`."""
+    if len(options) % 2:
+        raise ValueError(f"options come in pairs KEY VALUE; {options[-1]!r} has no value")
+    for key, value in zip(options[::2], options[1::2], strict=True):
+        _merge(cfg, key, value, "")
+
+
+def _merge(cfg: CfgNode, key: str, value: Any, where: str) -> None:
+    known = flatten(cfg)
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.3)
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown config key {key}{where}{hint}")
+    # A float key takes an integer, which yacs refuses.
+    decoded = CfgNode._decode_cfg_value(value)
+    if isinstance(known[key], float) and type(decoded) is int:
+        decoded = float(decoded)
+    try:
+        cfg.merge_from_list([key, decoded])
+    except ValueError:
+        wanted, got = type(known[key]).__name__, type(decoded).__name__
+        raise ValueError(
+            f"{key} {value!r}{where}: wants {wanted} such as {known[key]!r}, got {got}"
+        ) from None
+
+
+def flatten(node: CfgNode, prefix: str = "") -> dict[str, Any]:
+    """All leaves of a config by their full keys."""
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def require_known(what: str, value: str, known: Iterable[str]) -> None:
+    """`ValueError` with the nearest valid names unless `value` is one of them."""
+    known = list(known)
+    if value in known:
+        return
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(value.lower(), by_lower, n=2, cutoff=0.4)
+    hint = f"did you mean {' or '.join(by_lower[name] for name in near)}? " if near else ""
+    raise ValueError(f"{what} {value!r} is unknown: {hint}known are {', '.join(sorted(known))}")
+
+
 class Check:
     """Refuses settings of one node with the full key, the value and what is allowed."""
 
@@ -79,12 +151,7 @@ class Check:
         self.settings, self.path = settings, f"TRAINER.{trainer.upper()}"
 
     def one_of(self, key: str, allowed: Iterable[str]) -> None:
-        allowed = list(allowed)
-        value = self.settings[key]
-        if value not in allowed:
-            near = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.4)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            self.refuse(key, f"allowed are {', '.join(map(repr, allowed))}{hint}")
+        require_known(f"{self.path}.{key}", self.settings[key], allowed)
 
     def at_least(self, key: str, smallest: float) -> None:
         if not self.settings[key] >= smallest:
@@ -100,6 +167,3 @@ class Check:
 
     def refuse(self, key: str, reason: str) -> None:
         raise ValueError(f"{self.path}.{key} {self.settings[key]!r}: {reason}")
-
-
-SettingsCheck = Callable[[Check], None]

@@ -34,9 +34,10 @@ class PromptTrainer(TrainerX):
 
     method: ClassVar[type[PromptedCLIP]]
 
-    def check_cfg(self, cfg: CfgNode) -> None:
+    @classmethod
+    def check_cfg(cls, cfg: CfgNode) -> None:
         check_backbone(cfg.MODEL.BACKBONE.NAME)
-        self.method.check_settings(Check(settings_of(cfg, self.method.name), self.method.name))
+        cls.method.check_settings(Check(settings_of(cfg, cls.method.name), cls.method.name))
 
     def build_model(self) -> None:
         cfg, name = self.cfg, self.method.name

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from .backbone import CLIP, load_clip
-from .config import PRECISIONS, Check, default_settings
+from .config import PRECISIONS, Check, default_settings, require_known
 from .precision import Precision, resolve_precision
 
 METHODS: dict[str, type[PromptedCLIP]] = {}
@@ -282,12 +282,7 @@ def find_method(name: str) -> type[PromptedCLIP]:
     """The model class of a trainer's name; `ValueError` with the nearest names otherwise."""
     from . import methods  # noqa: F401  (fills METHODS; imported late, since methods build on this)
 
-    if name not in METHODS:
-        import difflib
-
-        near = difflib.get_close_matches(name, METHODS, n=2, cutoff=0.3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"unknown method {name!r}: {hint}known are {', '.join(sorted(METHODS))}")
+    require_known("method", name, METHODS)
     return METHODS[name]
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from yacs.config import CfgNode
 
+from .config import flatten
+
 FILE_NAME = "results.json"
 
 # What may differ between runs that are seeds, subsets or data sets of one configuration, or that
@@ -54,7 +56,7 @@ def config_hash(cfg: CfgNode, trains: bool = True) -> str:
     the second also the method's own settings and optimisation. Neither depends on the seed, the
     classes or the data set. A method that trains nothing has no second part but its settings.
     """
-    flat = _flatten(cfg)
+    flat = {k: list(v) if isinstance(v, tuple) else v for k, v in flatten(cfg).items()}
     common = {key: flat.get(key) for key in _COMMON}
     if not trains:
         common["DATASET.NUM_SHOTS"] = None
@@ -68,16 +70,6 @@ def config_hash(cfg: CfgNode, trains: bool = True) -> str:
     own = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
     whole |= {k: v for k, v in flat.items() if k.startswith(own)}
     return f"{_digest(common)}-{_digest(common | whole)}"
-
-
-def _flatten(node: CfgNode, prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, CfgNode):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat
 
 
 def _digest(values: dict[str, Any]) -> str:
