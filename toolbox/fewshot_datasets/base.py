@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from dassl.data.datasets import DatasetBase, Datum
 
 from . import fewshot
-from .files import DatasetError, require_dir, say, try_write_json
+from .files import DatasetError, say, try_write_json
 from .splits import Record, Split, check_labels, read_split
 
 
@@ -42,7 +42,10 @@ class FewShotDataset(DatasetBase):
         self.dataset_dir = str(directory)
         image_dir = self.image_directory(directory)
 
-        split = self.load_split(directory)
+        try:
+            split = self.load_split(directory)
+        except DatasetError as e:
+            raise DatasetError(f"{type(self).__name__}: {e}. {self.layout_hint()}") from e
         if not self.test_only:
             split = fewshot.select(
                 split, options.NUM_SHOTS, cfg.SEED, directory, image_dir, type(self).__name__
@@ -56,14 +59,23 @@ class FewShotDataset(DatasetBase):
 
     @classmethod
     def directory(cls, root: str) -> Path:
-        """The data set's absolute directory; raises DatasetError if it is not there."""
+        """The data set's absolute directory; raises DatasetError if it or its images are missing.
+
+        A data set that is made on demand may be missing.
+        """
         directory = Path(os.path.abspath(os.path.expanduser(root))) / cls.dataset_dir
-        if not (directory.is_dir() or cls.made_on_demand):
-            raise DatasetError(
-                f"{cls.__name__}: missing directory {directory} (the data root is {root!r}). "
-                f"Its layout: python -m pydoc {cls.__module__}"
-            )
+        for needed in (directory, Path(cls.image_directory(directory))):
+            if not (needed.is_dir() or cls.made_on_demand):
+                raise DatasetError(
+                    f"{cls.__name__}: missing directory: {needed} (the data root is {root!r}). "
+                    f"{cls.layout_hint()}"
+                )
         return directory
+
+    @classmethod
+    def layout_hint(cls) -> str:
+        """Where a user finds the directory layout that this reader expects."""
+        return f"Its layout: python -m pydoc {cls.__module__}"
 
     @classmethod
     def image_directory(cls, directory: Path) -> str:
@@ -76,48 +88,30 @@ class FewShotDataset(DatasetBase):
 
         A rebuilt split never gets the published one's name, so the two cannot be mistaken for
         each other, and the published file wins as soon as it is there. With `write=False` nothing
-        is written.
+        is written. Raises DatasetError.
         """
-        require_dir(Path(cls.image_directory(directory)))
         published = directory / cls.split_file
         if published.is_file():
             return read_split(published)
+        fetch = f"{cls.split_file} (Google Drive id {cls.split_drive_id}) into {directory}"
         rebuilt = directory / cls.split_file.replace("split_zhou_", "split_rebuilt_")
         if rebuilt.is_file():
             split = read_split(rebuilt)
         else:
-            split = cls._build_split(directory)
+            try:
+                split = cls.build_split(directory)
+                check_labels(split, directory)
+            except DatasetError as e:
+                raise DatasetError(
+                    f"there is no split file, and none can be built from raw data: {e}. Put {fetch}"
+                ) from e
             if write:
                 try_write_json(split._asdict(), rebuilt, "the split is built again in every run")
-        say(f"WARNING: {cls.__name__}: {cls.rebuilt_note(directory)}")
-        return split
-
-    @classmethod
-    def rebuilt_note(cls, directory: Path) -> str:
-        """What a user has to know about a split that was built from raw data; '' if published."""
-        published = directory / cls.split_file
-        if not cls.split_file or published.is_file():
-            return ""
-        return (
-            f"the split is rebuilt from raw data, it is not the published one, and results cannot "
-            f"be compared with published ones. For those, {cls._how_to_fetch(directory)}"
+        say(
+            f"WARNING: {cls.__name__}: this split is rebuilt from raw data, it is not the published "
+            f"one: results compare with no published ones. For those, put {fetch}"
         )
-
-    @classmethod
-    def _how_to_fetch(cls, directory: Path) -> str:
-        return f"put {cls.split_file} (Google Drive id {cls.split_drive_id}) into {directory}"
-
-    @classmethod
-    def _build_split(cls, directory: Path) -> Split:
-        try:
-            split = cls.build_split(directory)
-            check_labels(split, directory)
-            return split
-        except DatasetError as e:
-            raise DatasetError(
-                f"{cls.__name__}: no split file, and none can be built from raw data: {e}. "
-                f"To fetch it, {cls._how_to_fetch(directory)}"
-            ) from e
+        return split
 
     @classmethod
     def build_split(cls, directory: Path) -> Split:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
@@ -25,6 +26,9 @@ from tqdm import tqdm
 
 from fewshot_datasets import PUBLISHED, READERS, DatasetError, FewShotDataset
 from fewshot_datasets.splits import Split
+
+LAYOUT = "layout: python -m pydoc ..."
+MAX_SHOWN = 10  # problems of one data set in the table
 
 
 @dataclass
@@ -44,7 +48,10 @@ class Finding:
         return not self.problems
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.name}: {text}" for text in self.problems + self.notes])
+        lines = [f"{self.name}: {text}" for text in self.problems + self.notes]
+        if not self.usable:
+            lines.append(f"{self.name}: {READERS[self.name].layout_hint()}")
+        return "\n".join(lines)
 
 
 def check(names: Sequence[str], root: str, deep: bool = False) -> list[Finding]:
@@ -69,50 +76,55 @@ def config_name(name: str) -> str:
 def _check_one(name: str, root: str, deep: bool) -> Finding:
     reader = READERS[name]
     finding = Finding(name, os.path.join(root, reader.dataset_dir))
+    said = StringIO()
     try:
         directory = reader.directory(root)
         finding.found = directory.is_dir()
         if not finding.found:
-            finding.notes.append("written by its reader when it is first used")
+            finding.notes.append("its reader writes it when it is first used")
             return finding
-        with redirect_stdout(StringIO()):  # what the reader announces is in the notes below
+        with redirect_stdout(said):
             split = reader.load_split(directory, write=False)
         _describe(finding, reader, directory, split, deep)
     except (DatasetError, OSError) as e:
-        finding.problems.append(str(e).removeprefix(f"{reader.__name__}: "))
+        finding.problems.append(_bare(str(e), reader))
+    finding.notes += [_bare(line, reader) for line in said.getvalue().splitlines()]
+    sizes = reader.published_sizes
+    if finding.images and sizes and finding.images != sizes and not finding.notes:
+        finding.notes.append("not the published sizes, " + " / ".join(f"{n:,}" for n in sizes))
     return finding
+
+
+def _bare(message: str, reader: type[FewShotDataset]) -> str:
+    """A reader's message without what the table has in columns of its own."""
+    for known in ("WARNING: ", f"{reader.__name__}: ", f". {reader.layout_hint()}"):
+        message = message.replace(known, "")
+    return message
 
 
 def _describe(
     finding: Finding, reader: type[FewShotDataset], directory: Path, split: Split, deep: bool
 ) -> None:
-    sizes = (0 if reader.test_only else len(split.train), len(split.val), len(split.test))
-    finding.images = sizes
+    finding.images = (
+        0 if reader.test_only else len(split.train),
+        len(split.test if reader.val_is_test else split.val),
+        len(split.test),
+    )
     finding.classes = len({r.label for r in split.train})
-    note = reader.rebuilt_note(directory)
-    if note:
-        finding.notes.append(note)
-    elif reader.published_sizes and sizes != reader.published_sizes:
-        published = " / ".join(f"{n:,}" for n in reader.published_sizes)
-        finding.notes.append(f"not the published sizes, {published}")
-
     image_dir = reader.image_directory(directory)
-    lists = {key: [r.path for r in getattr(split, key)] for key in Split._fields}
-    if reader.test_only:
-        del lists["train"]
-    for key, paths in lists.items():
+    for key in Split._fields[2:] if reader.test_only else Split._fields:
+        paths = [r.path for r in getattr(split, key)]
         missing = missing_files(image_dir, paths)
-        if missing:
+        if missing and reader.made_on_demand:
+            finding.notes.append(f"its reader writes {len(missing):,} images when it is next used")
+        elif missing:
+            others = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
             finding.problems.append(
-                f"missing image {image_dir}/{missing[0]}, listed in '{key}'" + _others(missing)
+                f"missing image {image_dir}/{missing[0]}, listed in '{key}'{others}"
             )
         elif deep:
             broken = broken_images(image_dir, paths, f"{finding.name} {key}")
             finding.problems += [f"broken image {text}" for text in broken]
-
-
-def _others(found: list[str]) -> str:
-    return f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
 
 
 def missing_files(image_dir: str, paths: Iterable[str]) -> list[str]:
@@ -150,21 +162,36 @@ def broken_images(image_dir: str, paths: list[str], title: str) -> list[str]:
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """The findings as text; problems come before notes."""
+    """The findings as text; the remarks are problems, then notes."""
+    headers = ("data set", "found", "usable", *Split._fields, "classes", "remarks", LAYOUT)
     rows = [
         (
             f.name,
-            ("usable" if f.usable else "not usable") if f.found else ("no", "-")[f.usable],
-            *(f"{n:,}" for n in f.images or ()),
-            *([""] * (0 if f.images else 3)),
-            "" if f.classes is None else f.classes,
-            "\n".join([*f.problems[:10], *_hidden(f.problems[10:]), *f.notes]),
-            f"python -m pydoc {READERS[f.name].__module__}",
+            _yes(f.found),
+            _yes(f.usable),
+            *([f"{n:,}" for n in f.images] if f.images else [""] * 3),
+            "" if f.classes is None else f"{f.classes:,}",
+            "\n".join(_wrap(text) for text in _remarks(f)),
+            READERS[f.name].__module__,
         )
         for f in findings
     ]
-    headers = ("data set", "found", "train", "val", "test", "classes", "remarks", "layout")
-    return tabulate(rows, headers, maxcolwidths=[None] * 6 + [60, None], disable_numparse=True)
+    align = ("left", "left", "left", "right", "right", "right", "right", "left", "left")
+    return tabulate(rows, headers, colalign=align, disable_numparse=True)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _remarks(finding: Finding) -> list[str]:
+    shown, hidden = finding.problems[:MAX_SHOWN], finding.problems[MAX_SHOWN:]
+    return shown + ([f"... and {len(hidden):,} more"] if hidden else []) + finding.notes
+
+
+def _wrap(text: str) -> str:
+    # Paths stay whole, so that they can be copied.
+    return textwrap.fill(text, 60, break_long_words=False, break_on_hyphens=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -103,14 +103,15 @@ def _read_json(path: Path, split: Split, image_dir: str) -> Split:
         raise StaleCache(f"it is damaged ({e})") from e
     if made_from != fingerprint(split):
         raise StaleCache("it was drawn from another split")
-    by_path = [{r.path: r for r in records} for records in (split.train, split.val)]
     try:
-        lists = [
-            [known[p] for p in paths] for known, paths in zip(by_path, (train, val), strict=True)
-        ]
+        return Split(_look_up(train, split.train), _look_up(val, split.val), split.test)
     except (KeyError, TypeError) as e:
         raise StaleCache(f"{e} is not in the split") from e
-    return Split(*lists, split.test)
+
+
+def _look_up(paths: list[str], records: list[Record]) -> list[Record]:
+    by_path = {r.path: r for r in records}
+    return [by_path[path] for path in paths]
 
 
 def _pairs(selection: Split, split: Split) -> list[tuple[str, list[Record], list[Record]]]:

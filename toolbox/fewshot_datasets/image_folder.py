@@ -25,8 +25,9 @@ Labels follow the sorted folder names. Class folders without `splits.json` are s
 50 % train, 20 % val and 30 % test (at least one image to train on and one to test on), the same
 way on every machine, and the result is written to `splits.json`. If the folder cannot be written
 the reader says so and goes on: the next run makes the same split. Images that are added later are
-not in a written split; delete `splits.json` to split again. Files are images if their suffix is
-one of IMAGE_SUFFIXES; others are ignored.
+not in a written split; the reader says how many there are, and deleting `splits.json` splits again.
+
+Files are images if their suffix is one of IMAGE_SUFFIXES; others are ignored.
 """
 
 from __future__ import annotations
@@ -55,15 +56,21 @@ class ImageFolder(FewShotDataset):
         written = directory / "splits.json"
         if written.is_file():
             split = read_split(written)
+            known = {r.path for records in split for r in records}
+            files = (f"{p.parent.name}/{p.name}" for p in directory.glob("*/*") if is_image(p.name))
+            new = sum(file not in known for file in files)
+            if new:
+                say(f"{cls.__name__}: {written} lacks {new:,} images; delete it to split again")
         else:
             folders = [f for f in list_folders(directory) if f not in OWN_FOLDERS]
             if not folders:
                 raise DatasetError(
-                    f"{directory} holds neither class folders nor train/, val/ and test/. "
-                    f"The layout: python -m pydoc {cls.__module__}"
+                    f"{directory} holds neither class folders nor train/, val/ and test/"
                 )
             if "train" in folders and set(folders) <= set(DIVISION):
                 split = read_division(directory, folders)
+                if "test" not in folders:
+                    say(f"{cls.__name__}: there is no test/ in {directory}: val/ is tested instead")
             else:
                 split = deal_classes({f: list_images(directory / f, f) for f in folders})
                 if write and try_write_json(
@@ -75,11 +82,13 @@ class ImageFolder(FewShotDataset):
         return split
 
 
+def is_image(file: str) -> bool:
+    return file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
+
+
 def list_images(folder: Path, prefix: str) -> list[str]:
     """Sorted `prefix/file` of the images in a class folder; raises DatasetError if it has none."""
-    images = [
-        f"{prefix}/{file}" for file in list_visible(folder) if file.lower().endswith(IMAGE_SUFFIXES)
-    ]
+    images = [f"{prefix}/{file}" for file in list_visible(folder) if is_image(file)]
     if not images:
         raise DatasetError(
             f"the class folder {folder} has no images ({', '.join(IMAGE_SUFFIXES)}); "

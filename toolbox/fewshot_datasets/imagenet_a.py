@@ -17,4 +17,4 @@ from .imagenet import ImageNetVariant
 class ImageNetA(ImageNetVariant):
     dataset_dir = "imagenet-adversarial"
     image_dir = "imagenet-a"
-    published_sizes = (7500, 0, 7500)
+    published_sizes = (0, 0, 7500)

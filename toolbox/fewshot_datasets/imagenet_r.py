@@ -17,4 +17,4 @@ from .imagenet import ImageNetVariant
 class ImageNetR(ImageNetVariant):
     dataset_dir = "imagenet-rendition"
     image_dir = "imagenet-r"
-    published_sizes = (30000, 0, 30000)
+    published_sizes = (0, 0, 30000)

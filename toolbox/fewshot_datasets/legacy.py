@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 from .files import DatasetError
 from .splits import Record
@@ -56,10 +57,10 @@ def read_pickle(path: Path, image_dir: str) -> dict[str, list[Record]]:
     return {key: [_record(d, image_dir) for d in content[key]] for key in content}
 
 
-def _record(datum: object, image_dir: str) -> Record:
+def _record(datum: Any, image_dir: str) -> Record:
     prefix = image_dir + os.sep
     try:
-        path, label, name = datum._impath, datum._label, datum._classname  # type: ignore[attr-defined]
+        path, label, name = datum._impath, datum._label, datum._classname
     except AttributeError:
         raise StaleCache(f"it holds a {type(datum).__name__} where a Datum belongs") from None
     if not (isinstance(path, str) and isinstance(label, int) and isinstance(name, str)):

@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .files import DatasetError, list_folders, list_visible, read_json, write_json
 
@@ -55,23 +55,19 @@ def write_split(split: Split, path: Path) -> None:
     write_json(split._asdict(), path)
 
 
-def _parse_list(entries: object, key: str, path: Path) -> list[Record]:
+def _parse_list(entries: Any, key: str, path: Path) -> list[Record]:
     if not isinstance(entries, list):
         raise DatasetError(f"{path}: '{key}' is a {type(entries).__name__}, expected a list")
     return [_parse_entry(entry, f"{path}: entry {i} of '{key}'") for i, entry in enumerate(entries)]
 
 
-def _parse_entry(entry: object, where: str) -> Record:
+def _parse_entry(entry: Any, where: str) -> Record:
     try:
-        image, label, classname = entry  # type: ignore[misc]
-        record = Record(image, int(label), classname)
+        path, label, classname = entry
+        record = Record(path, int(label), classname)
     except (TypeError, ValueError):
-        record = None
-    if (
-        record is None
-        or not (isinstance(record.path, str) and isinstance(record.classname, str))
-        or record.label < 0
-    ):
+        record = Record("", -1, "")
+    if not (isinstance(record.path, str) and isinstance(record.classname, str)) or record.label < 0:
         raise DatasetError(f"{where} is {entry!r}, expected [relative path, label >= 0, name]")
     pure = PurePosixPath(record.path)
     if pure.is_absolute() or ".." in pure.parts:

@@ -1,0 +1,308 @@
+"""The fifteen readers on miniatures: classes, splits, halves, picks, and what can be wrong."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import miniature
+import pytest
+import yaml
+from dassl.data.datasets import DATASET_REGISTRY
+from fewshot_datasets import PUBLISHED, READERS, DatasetError
+from fewshot_datasets.fewshot import sample
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
+
+# Class names by label, and the number of images in train, val, test, of each raw miniature.
+EXPECTED = {
+    "imagenet": (["tench", "crane", "great white shark"], (18, 9, 9)),
+    "caltech101": (["face", "leopard", "accordion", "airplane"], (20, 8, 12)),
+    "oxford_pets": (["abyssinian", "american_bulldog", "bengal"], (24, 6, 9)),
+    "stanford_cars": (
+        ["2000 AM General Hummer SUV", "2012 Acura RL Sedan", "2012 smart fortwo Convertible"],
+        (24, 6, 9),
+    ),
+    "oxford_flowers": (
+        ["pink primrose", "hard-leaved pocket orchid", "canterbury bells"],
+        (15, 6, 9),
+    ),
+    "food101": (["apple_pie", "baklava", "waffles"], (15, 6, 9)),
+    "fgvc_aircraft": (["707-320", "DHC-8-100", "F/A-18", "Challenger 600"], (20, 20, 12)),
+    "sun397": (["abbey", "outdoor apartment_building", "bank_vault"], (24, 6, 9)),
+    "dtd": (["banded", "polka-dotted", "zigzagged"], (15, 6, 9)),
+    "eurosat": (
+        ["Annual Crop Land", "Forest", "Herbaceous Vegetation Land", "Highway or Road"]
+        + ["Industrial Buildings", "Pasture Land", "Permanent Crop Land"]
+        + ["Residential Buildings", "River", "Sea or Lake"],
+        (50, 20, 30),
+    ),
+    "ucf101": (["Apply_Eye_Makeup", "Handstand_Pushups", "Yo_Yo"], (24, 6, 9)),
+    "imagenetv2": (["crane", "tench", "great white shark"], (6, 0, 6)),
+    "imagenet_sketch": (["tench", "crane", "great white shark"], (6, 0, 6)),
+    "imagenet_a": (["crane", "great white shark"], (4, 0, 4)),
+    "imagenet_r": (["crane", "great white shark"], (4, 0, 4)),
+}
+WITH_SPLIT_FILE = [config for config in PUBLISHED if READERS[config].split_file]
+
+
+def test_every_published_data_set_has_a_reader_a_config_and_a_miniature():
+    assert list(EXPECTED) == list(PUBLISHED) == list(miniature.BUILDERS)
+    for config, name in {**PUBLISHED, "image_folder": "ImageFolder"}.items():
+        assert yaml.safe_load((CONFIGS / f"{config}.yaml").read_text()) == {
+            "DATASET": {"NAME": name}
+        }
+        assert DATASET_REGISTRY.get(name) is READERS[config]
+
+
+@pytest.mark.parametrize("config", EXPECTED)
+def test_raw_data_give_the_classes_and_sizes(config, every_data_set):
+    reader = READERS[config]
+    split = reader.load_split(reader.directory(str(every_data_set)), write=False)
+    classnames, sizes = EXPECTED[config]
+    assert dict(sorted({r.label: r.classname for r in split.train}.items())) == dict(
+        enumerate(classnames)
+    )
+    val = split.test if reader.val_is_test else split.val
+    assert (len(split.train), len(val), len(split.test)) == sizes
+
+
+@pytest.mark.parametrize("config", EXPECTED)
+def test_no_image_is_in_two_lists_and_each_is_of_its_class(config, every_data_set):
+    reader = READERS[config]
+    split = reader.load_split(reader.directory(str(every_data_set)), write=False)
+    lists = [split.test] if reader.test_only else split
+    paths = Counter(r.path for records in lists for r in records)
+    assert max(paths.values()) == 1
+    assert len(set(split.test) & set(split.train)) == (len(split.test) if reader.test_only else 0)
+
+
+@pytest.mark.parametrize("config", EXPECTED)
+def test_a_reader_serves_existing_absolute_paths(config, tmp_path, load):
+    miniature.build(config, tmp_path)
+    dataset = load(config, tmp_path)
+    classnames, (train, val, test) = EXPECTED[config]
+    assert dataset.classnames == classnames
+    assert dataset.num_classes == len(classnames)
+    assert dataset.lab2cname == dict(enumerate(classnames))
+    assert (len(dataset.train_x), len(dataset.val or ()), len(dataset.test)) == (train, val, test)
+    assert all(Path(d.impath).is_absolute() and Path(d.impath).is_file() for d in dataset.test)
+    assert dataset.train_u is None
+
+
+def test_labels_come_from_the_annotations(every_data_set):
+    def labels(config: str) -> dict[str, int]:
+        reader = READERS[config]
+        split = reader.load_split(reader.directory(str(every_data_set)), write=False)
+        return {r.path: r.label for records in split for r in records}
+
+    assert labels("stanford_cars")["cars_test/00002.jpg"] == 1
+    assert labels("oxford_flowers")["image_00001.jpg"] == 2
+    assert labels("fgvc_aircraft")["0200000.jpg"] == 2
+    assert labels("sun397")["a/apartment_building/outdoor/sun_011.jpg"] == 1
+    assert labels("ucf101")["Handstand_Pushups/v_HandStandPushups_g08_c01.jpg"] == 1
+    assert labels("imagenetv2")["0/0.jpeg"] == 0
+    assert labels("imagenet_a")["n02000003/art_0.jpg"] == 0
+    assert labels("caltech101")["airplanes/airplanes_00.jpg"] == 3
+
+
+@pytest.mark.parametrize("config", WITH_SPLIT_FILE)
+def test_the_published_split_is_read_as_it_is(config, tmp_path, load, capsys):
+    published = miniature.publish(config, miniature.build(config, tmp_path))
+    random.seed(0)
+    state = random.getstate()
+    dataset = load(config, tmp_path)
+    images = Path(dataset.dataset_dir) / READERS[config].image_dir
+    assert [Path(d.impath).relative_to(images).as_posix() for d in dataset.train_x] == [
+        r.path for r in published.train
+    ]
+    assert random.getstate() == state
+    assert "published" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("config", WITH_SPLIT_FILE)
+def test_a_rebuilt_split_is_announced_and_never_takes_the_published_name(
+    config, tmp_path, load, capsys
+):
+    directory = miniature.build(config, tmp_path)
+    reader = READERS[config]
+    for _ in range(2):  # built, then read
+        load(config, tmp_path)
+        out = capsys.readouterr().out
+        assert "WARNING" in out and "not the published one" in out
+        assert reader.split_file in out and reader.split_drive_id in out
+    assert not (directory / reader.split_file).exists()
+    assert (directory / reader.split_file.replace("zhou", "rebuilt")).is_file()
+
+
+def test_a_rebuilt_split_does_not_depend_on_the_seed_of_the_run(tmp_path, load):
+    for root, seed in ((tmp_path / "one", 1), (tmp_path / "two", 2)):
+        miniature.build("oxford_pets", root)
+        load("oxford_pets", root, shots=2, seed=seed)
+    name = "oxford_pets/split_rebuilt_OxfordPets.json"
+    assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+def test_the_published_split_wins_over_a_rebuilt_one(tmp_path, load):
+    directory = miniature.build("oxford_pets", tmp_path)
+    load("oxford_pets", tmp_path)
+    published = miniature.publish("oxford_pets", directory)
+    assert READERS["oxford_pets"].load_split(directory) == published
+
+
+@pytest.mark.parametrize("config", [c for c in EXPECTED if not READERS[c].test_only])
+def test_halves_divide_the_classes_and_are_numbered_from_zero(config, tmp_path, load):
+    miniature.build(config, tmp_path)
+    classnames, _ = EXPECTED[config]
+    half = (len(classnames) + 1) // 2
+    base, new = (load(config, tmp_path, 1, 1, subset) for subset in ("base", "new"))
+    assert (base.classnames, new.classnames) == (classnames[:half], classnames[half:])
+    for dataset in (base, new):
+        assert {d.label for d in dataset.test} == set(range(dataset.num_classes))
+
+
+@pytest.mark.parametrize("config", [c for c in EXPECTED if not READERS[c].test_only])
+def test_few_shot_picks_are_the_samplers_train_first_then_val(config, tmp_path, load):
+    directory = miniature.build(config, tmp_path)
+    if READERS[config].split_file:
+        miniature.publish(config, directory)
+    dataset = load(config, tmp_path, shots=5, seed=3)
+    split = READERS[config].load_split(directory)
+    random.seed(3)
+    train, val = sample(split.train, 5), sample(split.val, 4)
+    images = READERS[config].image_directory(directory)
+    assert [d.impath for d in dataset.train_x] == [f"{images}/{r.path}" for r in train]
+    if not READERS[config].val_is_test:
+        assert [d.impath for d in dataset.val] == [f"{images}/{r.path}" for r in val]
+    assert len(dataset.test) == len(split.test)
+
+
+@pytest.mark.parametrize("config", [c for c in EXPECTED if READERS[c].test_only])
+def test_shots_and_subset_have_no_effect_on_the_imagenet_variants(config, tmp_path, load):
+    directory = miniature.build(config, tmp_path)
+    dataset = load(config, tmp_path, shots=1, seed=1, subset="new")
+    assert dataset.train_x is dataset.test
+    assert len(dataset.test) == EXPECTED[config][1][2]
+    assert not (directory / "split_fewshot").exists()
+
+
+@pytest.mark.parametrize("config", EXPECTED)
+def test_a_missing_directory_is_named_with_where_its_layout_is(config, tmp_path, load):
+    with pytest.raises(DatasetError, match=f"pydoc fewshot_datasets.{config}") as e:
+        load(config, tmp_path)
+    assert str(tmp_path / READERS[config].dataset_dir) in str(e.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("config", EXPECTED)
+def test_a_missing_image_directory_is_named(config, tmp_path, load):
+    reader = READERS[config]
+    if reader.image_dir == ".":
+        pytest.skip("its images lie in the data set's directory")
+    (tmp_path / reader.dataset_dir).mkdir()
+    with pytest.raises(DatasetError, match=f"missing directory: .*{reader.image_dir}"):
+        load(config, tmp_path)
+
+
+# A raw annotation file of each data set that needs one.
+ANNOTATIONS = {
+    "oxford_pets": "annotations/test.txt",
+    "stanford_cars": "devkit/cars_meta.mat",
+    "oxford_flowers": "cat_to_name.json",
+    "fgvc_aircraft": "images_variant_val.txt",
+    "sun397": "Testing_01.txt",
+    "ucf101": "ucfTrainTestlist/classInd.txt",
+    "imagenet": "classnames.txt",
+    "imagenetv2": "classnames.txt",
+    "imagenet_sketch": "classnames.txt",
+    "imagenet_a": "classnames.txt",
+    "imagenet_r": "classnames.txt",
+}
+
+
+@pytest.mark.parametrize(("config", "file"), ANNOTATIONS.items())
+def test_a_missing_annotation_file_is_named(config, file, tmp_path, load):
+    directory = miniature.build(config, tmp_path)
+    (directory / file).unlink()
+    with pytest.raises(DatasetError) as e:
+        load(config, tmp_path)
+    assert str(directory / file) in str(e.value)
+    if READERS[config].split_file:
+        assert READERS[config].split_drive_id in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "file", "content"),
+    [
+        ("oxford_pets", "annotations/trainval.txt", "Abyssinian_1"),
+        ("oxford_pets", "annotations/trainval.txt", "Abyssinian_1 one 1 1"),
+        ("stanford_cars", "devkit/cars_train_annos.mat", "not a MATLAB file"),
+        ("oxford_flowers", "cat_to_name.json", '{"1": "pink primrose"}'),
+        ("fgvc_aircraft", "images_variant_train.txt", "1234567 Concorde"),
+        ("sun397", "Training_01.txt", "/z/zoo/sun_1.jpg"),
+        ("ucf101", "ucfTrainTestlist/classInd.txt", "ApplyEyeMakeup"),
+        ("ucf101", "ucfTrainTestlist/trainlist01.txt", "Juggling/v_Juggling_g01_c01.avi 1"),
+        ("imagenet", "classnames.txt", "n01000001"),
+        ("imagenet_r", "classnames.txt", "n99999999 unicorn"),
+    ],
+)
+def test_a_malformed_annotation_is_refused_with_the_file(config, file, content, tmp_path, load):
+    directory = miniature.build(config, tmp_path)
+    (directory / file).write_text(content)
+    with pytest.raises(DatasetError, match=Path(file).name):
+        load(config, tmp_path)
+
+
+def test_a_missing_image_is_named_with_data_set_and_list(pets, load):
+    victim = pets / "oxford_pets" / "images" / "Bengal_101.jpg"
+    victim.unlink()
+    with pytest.raises(DatasetError, match=r"OxfordPets: .*Bengal_101\.jpg, listed in 'test'"):
+        load("oxford_pets", pets)
+
+
+def test_imagenet_validates_that_train_and_val_have_the_same_classes(tmp_path, load):
+    directory = miniature.build("imagenet", tmp_path)
+    (directory / "images/val/n01000001").rename(directory / "images/val/n01000009")
+    with pytest.raises(DatasetError, match="n01000001 is not in both train and val"):
+        load("imagenet", tmp_path)
+
+
+def test_imagenet_val_is_its_test(tmp_path, load):
+    miniature.build("imagenet", tmp_path)
+    dataset = load("imagenet", tmp_path, shots=2, seed=1)
+    assert dataset.val is dataset.test
+    assert all("/images/val/" in d.impath for d in dataset.test)
+    assert len(dataset.train_x) == 6
+
+
+def test_a_tilde_in_the_root_is_the_home_directory(pets, load, monkeypatch):
+    monkeypatch.setenv("HOME", str(pets))
+    assert load("oxford_pets", Path("~")).dataset_dir == str(pets / "oxford_pets")
+
+
+def test_a_config_without_the_subset_key_reads_all_classes(pets):
+    from yacs.config import CfgNode
+
+    cfg = CfgNode({"SEED": -1, "DATASET": {"ROOT": str(pets), "NUM_SHOTS": -1}})
+    assert READERS["oxford_pets"](cfg).num_classes == 3
+
+
+def test_a_wrong_subset_is_refused_before_anything_is_read(tmp_path, load):
+    with pytest.raises(ValueError, match="'bas', expected one of all, base, new"):
+        load("imagenet_a", tmp_path, subset="bas")
+
+
+def test_published_sizes_are_those_of_the_whole_data_sets():
+    totals = {config: sum(READERS[config].published_sizes or ()) for config in WITH_SPLIT_FILE}
+    assert totals == {
+        "caltech101": 8242,
+        "oxford_pets": 7349,
+        "stanford_cars": 16185,
+        "oxford_flowers": 8189,
+        "food101": 101000,
+        "sun397": 39700,
+        "dtd": 5640,
+        "eurosat": 27000,
+        "ucf101": 13320,
+    }
