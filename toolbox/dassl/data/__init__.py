@@ -1,0 +1,5 @@
+"""Data: `DataManager` gives a trainer its data set and loaders."""
+
+from .data_manager import DataManager, DatasetWrapper
+
+__all__ = ["DataManager", "DatasetWrapper"]

@@ -1,0 +1,236 @@
+"""From a config to the data set and loaders of a run; trainers reach it as `self.dm`.
+
+Loaders are stock ones, without generator, worker seeding or collation of their own, so that a
+seed gives the batches it gives elsewhere.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms as T
+from yacs.config import CfgNode
+
+from dassl.utils import read_image
+
+from .cache import ImageCache
+from .datasets import Datum, build_dataset
+from .samplers import build_sampler
+from .transforms import INTERPOLATION_MODES, build_transform
+
+
+def build_data_loader(
+    cfg: CfgNode,
+    sampler_type: str = "SequentialSampler",
+    data_source: Sequence[Datum] | None = None,
+    batch_size: int = 64,
+    n_domain: int = 0,
+    n_ins: int = 2,
+    tfm: Any = None,
+    is_train: bool = True,
+    dataset_wrapper: Callable[..., Dataset] | None = None,
+) -> DataLoader:
+    """A loader over `data_source`; training drops a last partial batch unless it is the only one.
+
+    Raises:
+        AssertionError: no image, with the data set and where it looked.
+    """
+    items = data_source or []
+    if items and cfg.DATALOADER.SKIP_BAD_IMAGES:
+        items = _readable(items)
+    if not items:
+        split = "training" if is_train else "validation or test"
+        raise AssertionError(
+            f"A {split} loader of data set {cfg.DATASET.NAME} has no images "
+            f'(DATASET.ROOT is "{cfg.DATASET.ROOT}")'
+        )
+    sampler = build_sampler(sampler_type, cfg, items, batch_size, n_domain, n_ins)
+    workers = cfg.DATALOADER.NUM_WORKERS
+    # The image cache is shared with workers by forking, which not every Python does by default.
+    context = {"multiprocessing_context": "fork"} if workers and cfg.DATALOADER.CACHE_MB else {}
+    loader = DataLoader(
+        (dataset_wrapper or DatasetWrapper)(cfg, items, transform=tfm, is_train=is_train),
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        drop_last=is_train and len(items) >= batch_size,
+        pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
+        **context,
+    )
+    if len(loader) == 0:
+        raise AssertionError(
+            f"{sampler_type} makes no batch of {batch_size} from the {len(items)} images of data "
+            f"set {cfg.DATASET.NAME}: lower the BATCH_SIZE"
+        )
+    return loader
+
+
+def _readable(items: Sequence[Datum]) -> list[Datum]:
+    """The items whose image decodes.
+
+    Looked at before any sampling: were images dropped when met, batches would differ in size and
+    an epoch could lose the last one, on which trainers step the learning rate.
+    """
+
+    def fault(item: Datum) -> str:
+        try:
+            read_image(item.impath)
+        except OSError as error:
+            return f"{item.impath} ({error.__cause__})"
+        return ""
+
+    with ThreadPoolExecutor() as pool:
+        faults = list(pool.map(fault, items))
+    bad = [text for text in faults if text]
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        print(f"Skipped {len(bad)} of {len(items)} images: unreadable: {', '.join(bad[:5])}{more}")
+    return [item for item, text in zip(items, faults, strict=True) if not text]
+
+
+class DatasetWrapper(Dataset):
+    """Images and labels by position, transformed; a list of transforms gives `img`, `img2`, ..."""
+
+    def __init__(
+        self,
+        cfg: CfgNode,
+        data_source: Sequence[Datum],
+        transform: Any = None,
+        is_train: bool = False,
+    ) -> None:
+        self.cfg = cfg
+        self.data_source = data_source
+        self.transform = transform
+        self.is_train = is_train
+        self.k_tfm = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
+        self.return_img0 = cfg.DATALOADER.RETURN_IMG0
+        if self.k_tfm > 1 and transform is None:
+            raise ValueError(
+                f"DATALOADER.K_TRANSFORMS is {self.k_tfm}, but there is no transform to apply"
+            )
+        mode = INTERPOLATION_MODES[cfg.INPUT.INTERPOLATION]
+        steps = [T.Resize(tuple(cfg.INPUT.SIZE), interpolation=mode), T.ToTensor()]
+        if "normalize" in cfg.INPUT.TRANSFORMS:
+            steps.append(T.Normalize(mean=cfg.INPUT.PIXEL_MEAN, std=cfg.INPUT.PIXEL_STD))
+        self.to_tensor = T.Compose(steps)
+        megabytes = cfg.DATALOADER.CACHE_MB
+        paths = [item.impath for item in data_source]
+        self._cache = ImageCache(paths, megabytes) if megabytes > 0 else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Shared memory does not travel to processes that are not forked; these decode themselves.
+        return {**vars(self), "_cache": None}
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+    def __getitem__(self, idx: int) -> dict[str, Any]:
+        item = self.data_source[idx]
+        output = {
+            "label": item.label,
+            "domain": item.domain,
+            "impath": item.impath,
+            "index": idx,
+        }
+        image = read_image(item.impath) if self._cache is None else self._cache.read(idx)
+        if self.transform is None:
+            output["img"] = image
+        elif isinstance(self.transform, (list, tuple)):
+            for i, transform in enumerate(self.transform):
+                output["img" if i == 0 else f"img{i + 1}"] = self._transformed(transform, image)
+        else:
+            output["img"] = self._transformed(self.transform, image)
+        if self.return_img0:
+            output["img0"] = self.to_tensor(image)
+        return output
+
+    def _transformed(self, transform: Callable, image: Image.Image) -> Any:
+        views = [transform(image) for _ in range(self.k_tfm)]
+        return views[0] if self.k_tfm == 1 else views
+
+
+class DataManager:
+    """The data set and its loaders."""
+
+    def __init__(
+        self,
+        cfg: CfgNode,
+        custom_tfm_train: Any = None,
+        custom_tfm_test: Any = None,
+        dataset_wrapper: Callable[..., Dataset] | None = None,
+    ) -> None:
+        dataset = build_dataset(cfg)
+        if not dataset.test:
+            raise AssertionError(
+                f"The test split of data set {cfg.DATASET.NAME} is empty "
+                f'(looked in "{dataset.dataset_dir or cfg.DATASET.ROOT}")'
+            )
+        if custom_tfm_train is None:
+            tfm_train = build_transform(cfg, is_train=True)
+        else:
+            print("* Using custom transform for training")
+            tfm_train = custom_tfm_train
+        if custom_tfm_test is None:
+            tfm_test = build_transform(cfg, is_train=False)
+        else:
+            print("* Using custom transform for testing")
+            tfm_test = custom_tfm_test
+
+        def loader(items: Sequence[Datum] | None, options: CfgNode, is_train: bool) -> Any:
+            if not items:
+                return None
+            return build_data_loader(
+                cfg,
+                sampler_type=options.SAMPLER,
+                data_source=items,
+                batch_size=options.BATCH_SIZE,
+                n_domain=options.get("N_DOMAIN", 0),
+                n_ins=options.get("N_INS", 2),
+                tfm=tfm_train if is_train else tfm_test,
+                is_train=is_train,
+                dataset_wrapper=dataset_wrapper,
+            )
+
+        options = cfg.DATALOADER
+        train_u = options.TRAIN_X if options.TRAIN_U.SAME_AS_X else options.TRAIN_U
+        self.train_loader_x = loader(dataset.train_x, options.TRAIN_X, True)
+        self.train_loader_u = loader(dataset.train_u, train_u, True)
+        self.val_loader = loader(dataset.val, options.TEST, False)
+        self.test_loader = loader(dataset.test, options.TEST, False)
+
+        self._num_classes = dataset.num_classes
+        self._num_source_domains = len(cfg.DATASET.SOURCE_DOMAINS)
+        self._lab2cname = dataset.lab2cname
+        self.dataset = dataset
+        if cfg.VERBOSE:
+            self.show_dataset_summary(cfg)
+
+    @property
+    def num_classes(self) -> int:
+        return self._num_classes
+
+    @property
+    def num_source_domains(self) -> int:
+        return self._num_source_domains
+
+    @property
+    def lab2cname(self) -> dict[int, str]:
+        return self._lab2cname
+
+    def show_dataset_summary(self, cfg: CfgNode) -> None:
+        """Print a table of the data set's name, classes and numbers of images."""
+        rows = [("Dataset", cfg.DATASET.NAME)]
+        if cfg.DATASET.SOURCE_DOMAINS:
+            rows.append(("Source", str(cfg.DATASET.SOURCE_DOMAINS)))
+        if cfg.DATASET.TARGET_DOMAINS:
+            rows.append(("Target", str(cfg.DATASET.TARGET_DOMAINS)))
+        rows.append(("# classes", f"{self.num_classes:,}"))
+        for split in ("train_x", "train_u", "val", "test"):
+            if items := getattr(self.dataset, split):
+                rows.append((f"# {split}", f"{len(items):,}"))
+        left, right = (max(len(row[column]) for row in rows) for column in (0, 1))
+        line = f"{'-' * left}  {'-' * right}"
+        print("\n".join([line, *(f"{name:<{left}}  {value}" for name, value in rows), line]))

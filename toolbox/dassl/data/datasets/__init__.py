@@ -1,0 +1,6 @@
+"""Data sets: readers register here, and make their records and few-shot samples with this."""
+
+from .base_dataset import DatasetBase, Datum
+from .build import DATASET_REGISTRY, build_dataset
+
+__all__ = ["DATASET_REGISTRY", "DatasetBase", "Datum", "build_dataset"]

@@ -1,0 +1,6 @@
+"""The trainer classes hosts derive from, and the registry that finds theirs by name."""
+
+from .build import TRAINER_REGISTRY, build_trainer
+from .trainer import SimpleTrainer, TrainerBase, TrainerX
+
+__all__ = ["TRAINER_REGISTRY", "SimpleTrainer", "TrainerBase", "TrainerX", "build_trainer"]

@@ -1,0 +1,221 @@
+"""The base of all trainers: registered models, their checkpoints, and the generic loop."""
+
+import os
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dassl.utils import load_checkpoint, mkdir_if_missing, save_checkpoint, tolist_if_not
+from dassl.utils.torchtools import apply_checkpoint, unwrap
+
+from .progress import Progress, find_resume_point
+
+Names = str | list[str] | None
+
+
+class TrainerBase:
+    """Registered models with their optimizers and schedules, and the generic loop."""
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[str, nn.Module] = OrderedDict()
+        self._optims: OrderedDict[str, Any] = OrderedDict()
+        self._scheds: OrderedDict[str, Any] = OrderedDict()
+        self._writer: Any = None
+        self._progress = Progress(self)
+
+    def register_model(
+        self, name: str = "model", model: Any = None, optim: Any = None, sched: Any = None
+    ) -> None:
+        """Make a model known under `name`, which is also its folder of checkpoints."""
+        if "_models" not in vars(self):
+            raise AttributeError("Cannot assign model before super().__init__() call")
+        if name in self._models:
+            raise AssertionError("Found duplicate model names")
+        self._models[name] = model
+        self._optims[name] = optim
+        self._scheds[name] = sched
+
+    def get_model_names(self, names: Names = None) -> list[str]:
+        if names is None:
+            return list(self._models)
+        names = tolist_if_not(names)
+        for name in names:
+            if name not in self._models:
+                raise AssertionError(
+                    f'No model "{name}" is registered; there are {[*self._models]}'
+                )
+        return names
+
+    def save_model(
+        self,
+        epoch: int,
+        directory: str,
+        is_best: bool = False,
+        val_result: float | None = None,
+        model_name: str = "",
+    ) -> None:
+        """Write a checkpoint of every model after the 0-based `epoch`."""
+        run_state = self._progress.state()
+        for name in self.get_model_names():
+            optim, sched = self._optims[name], self._scheds[name]
+            state = {
+                "state_dict": self._models[name].state_dict(),
+                "epoch": epoch + 1,
+                "optimizer": optim.state_dict() if optim is not None else None,
+                "scheduler": sched.state_dict() if sched is not None else None,
+                "val_result": val_result,
+            }
+            if run_state is not None:
+                state["run_state"] = run_state
+            save_checkpoint(state, os.path.join(directory, name), is_best, model_name=model_name)
+        self._progress.saved(directory, model_name or f"model.pth.tar-{epoch + 1}")
+
+    def resume_model_if_exist(self, directory: str) -> int:
+        """Resume every model from the newest whole checkpoint; returns the finished epochs."""
+        names = self.get_model_names()
+        pointers = [os.path.join(directory, name, "checkpoint") for name in names]
+        found = None
+        if names and all(os.path.exists(pointer) for pointer in pointers):
+            found = find_resume_point(directory, names)
+        if found is None:
+            print("No checkpoint found, train from scratch")
+            return 0
+        print(f"Found checkpoint at {directory} (will resume training)")
+        filename, checkpoints = found
+        epoch = 0
+        for name in names:
+            checkpoint = checkpoints[name]
+            print(f'Loading checkpoint from "{os.path.join(directory, name, filename)}"')
+            run_state = checkpoint.get("run_state")
+            if run_state is not None:
+                self._progress.resumed = run_state
+                checkpoint["state_dict"] = run_state.get("weights", checkpoint["state_dict"])
+            optim, sched = self._optims[name], self._scheds[name]
+            epoch = apply_checkpoint(checkpoint, self._models[name], optim, sched)
+        return epoch
+
+    def load_model(self, directory: str | None, epoch: int | None = None) -> None:
+        """Load the best model, or that of an epoch, of a run's folder."""
+        if not directory:
+            print(
+                "Note that load_model() is skipped as no pretrained model is given "
+                "(ignore this if it's done on purpose)"
+            )
+            return
+        filename = "model-best.pth.tar" if epoch is None else f"model.pth.tar-{epoch}"
+        for name in self.get_model_names():
+            path = os.path.join(directory, name, filename)
+            if not os.path.exists(path):
+                raise FileNotFoundError(f"No model at {path}")
+            checkpoint = load_checkpoint(path)
+            unwrap(self._models[name]).load_state_dict(checkpoint["state_dict"])
+            result = checkpoint.get("val_result")
+            shown = "None" if result is None else f"{result:.1f}"
+            print(f"Load {path} to {name} (epoch={checkpoint['epoch']}, val_result={shown})")
+
+    def set_model_mode(self, mode: str = "train", names: Names = None) -> None:
+        if mode not in ("train", "test", "eval"):
+            raise KeyError(f'mode must be "train", "test" or "eval", but got "{mode}"')
+        for name in self.get_model_names(names):
+            self._models[name].train(mode == "train")
+
+    def update_lr(self, names: Names = None) -> None:
+        """Step the schedules: trainers call it on the last batch of an epoch."""
+        for name in self.get_model_names(names):
+            if self._scheds[name] is not None:
+                self._scheds[name].step()
+
+    def detect_anomaly(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss).all():
+            raise FloatingPointError("Loss is infinite or NaN!")
+
+    def model_zero_grad(self, names: Names = None) -> None:
+        for name in self.get_model_names(names):
+            if self._optims[name] is not None:
+                self._optims[name].zero_grad()
+
+    def model_backward(self, loss: Tensor) -> None:
+        self.detect_anomaly(loss)
+        loss.backward()
+
+    def model_update(self, names: Names = None) -> None:
+        for name in self.get_model_names(names):
+            if self._optims[name] is not None:
+                self._optims[name].step()
+
+    def model_backward_and_update(self, loss: Tensor, names: Names = None) -> None:
+        self.model_zero_grad(names)
+        self.model_backward(loss)
+        self.model_update(names)
+
+    def init_writer(self, log_dir: str) -> None:
+        """Open TensorBoard's writer, unless it is open or TensorBoard is not installed."""
+        if self._writer is not None:
+            return
+        mkdir_if_missing(log_dir)
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            print(f"No TensorBoard files are written: {error}")
+            return
+        print(f"Initialize tensorboard (log_dir={log_dir})")
+        self._writer = SummaryWriter(log_dir=log_dir)
+
+    def close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write_scalar(self, tag: str, scalar_value: float, global_step: int | None = None) -> None:
+        if self._writer is not None:
+            self._writer.add_scalar(tag, scalar_value, global_step)
+
+    def train(self, start_epoch: int, max_epoch: int) -> None:
+        """The generic loop; `before_train` may move `start_epoch`."""
+        self.start_epoch = start_epoch
+        self.max_epoch = max_epoch
+        self.before_train()
+        self._progress.begin()
+        for epoch in range(self.start_epoch, self.max_epoch):
+            self.epoch = epoch
+            self.before_epoch()
+            self.run_epoch()
+            # A trainer's own after_epoch may go on after the saves: these settle when it is done.
+            if type(self).after_epoch.__module__.startswith(__package__):
+                self._progress.position = (epoch + 1, 0)
+            self.after_epoch()
+            self._progress.settle(epoch + 1, 0)
+            self._progress.position = None
+        self._progress.position = (self.max_epoch, 0)
+        self.after_train()
+
+    def before_train(self) -> None:
+        pass
+
+    def after_train(self) -> None:
+        pass
+
+    def before_epoch(self) -> None:
+        pass
+
+    def after_epoch(self) -> None:
+        pass
+
+    def run_epoch(self) -> None:
+        raise NotImplementedError
+
+    def test(self) -> float:
+        raise NotImplementedError
+
+    def parse_batch_train(self, batch: Any) -> Any:
+        raise NotImplementedError
+
+    def parse_batch_test(self, batch: Any) -> Any:
+        raise NotImplementedError
+
+    def forward_backward(self, batch: Any) -> dict[str, float] | None:
+        raise NotImplementedError
+
+    def model_inference(self, input: Any) -> Tensor:
+        raise NotImplementedError

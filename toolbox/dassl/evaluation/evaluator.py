@@ -1,0 +1,112 @@
+"""Classification results, printed in the very lines that result parsers of hosts search for."""
+
+import os
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from .build import EVALUATOR_REGISTRY
+
+
+class EvaluatorBase:
+    """What `trainer.test()` calls: `reset`, then `process` a batch, then `evaluate`."""
+
+    def __init__(self, cfg: CfgNode) -> None:
+        self.cfg = cfg
+
+    def reset(self) -> None:
+        raise NotImplementedError
+
+    def process(self, mo: Tensor, gt: Tensor) -> None:
+        raise NotImplementedError
+
+    def evaluate(self) -> "OrderedDict[str, float]":
+        raise NotImplementedError
+
+
+@EVALUATOR_REGISTRY.register()
+class Classification(EvaluatorBase):
+    """Accuracy, error rate and macro F1, and results per class if asked."""
+
+    def __init__(
+        self, cfg: CfgNode, lab2cname: dict[int, str] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(cfg)
+        self._lab2cname = lab2cname
+        if cfg.TEST.PER_CLASS_RESULT and lab2cname is None:
+            raise AssertionError("TEST.PER_CLASS_RESULT needs the class names (lab2cname)")
+        self.reset()
+
+    def reset(self) -> None:
+        self._y_true: list[int] = []
+        self._y_pred: list[int] = []
+
+    def process(self, mo: Tensor, gt: Tensor) -> None:
+        """Count a batch: scores `(B, K)` and integer labels `(B,)`."""
+        self._y_true.extend(gt.tolist())
+        self._y_pred.extend(mo.max(dim=1).indices.tolist())
+
+    def evaluate(self) -> "OrderedDict[str, float]":
+        """All values in percent; `accuracy` first, since `trainer.test()` returns the first."""
+        if not self._y_true:
+            raise ValueError("Nothing to evaluate: no batch was processed since reset()")
+        true, pred = np.array(self._y_true), np.array(self._y_pred)
+        labels = np.unique(true)
+        correct = int((true == pred).sum())
+        accuracy = 100.0 * correct / len(true)
+        results = OrderedDict(
+            accuracy=accuracy, error_rate=100.0 - accuracy, macro_f1=_macro_f1(true, pred, labels)
+        )
+        print(
+            "=> result\n"
+            f"* total: {len(true):,}\n"
+            f"* correct: {correct:,}\n"
+            f"* accuracy: {accuracy:.1f}%\n"
+            f"* error: {results['error_rate']:.1f}%\n"
+            f"* macro_f1: {results['macro_f1']:.1f}%"
+        )
+        if self.cfg.TEST.PER_CLASS_RESULT:
+            results["perclass_accuracy"] = self._per_class(true, pred, labels)
+        if self.cfg.TEST.COMPUTE_CMAT:
+            path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
+            os.makedirs(self.cfg.OUTPUT_DIR, exist_ok=True)
+            torch.save(_confusion_matrix(true, pred), path)
+            print(f"Confusion matrix is saved to {path}")
+        return results
+
+    def _per_class(self, true: np.ndarray, pred: np.ndarray, labels: np.ndarray) -> float:
+        print("=> per-class result")
+        accuracies = []
+        for label in labels.tolist():
+            total = int((true == label).sum())
+            correct = int(((true == label) & (pred == label)).sum())
+            accuracies.append(100.0 * correct / total)
+            print(
+                f"* class: {label} ({self._lab2cname[label]})\ttotal: {total:,}\t"
+                f"correct: {correct:,}\tacc: {accuracies[-1]:.1f}%"
+            )
+        average = float(np.mean(accuracies))
+        print(f"* average: {average:.1f}%")
+        return average
+
+
+def _macro_f1(true: np.ndarray, pred: np.ndarray, labels: np.ndarray) -> float:
+    """100 times the mean of 2TP / (2TP + FP + FN) over the labels that occur in truth."""
+    scores = []
+    for label in labels:
+        hits = ((true == label) & (pred == label)).sum()
+        # 2TP + FP + FN is the number of times the label occurs in either list.
+        scores.append(2 * hits / ((true == label).sum() + (pred == label).sum()))
+    return 100.0 * float(np.mean(scores))
+
+
+def _confusion_matrix(true: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Rows true, columns predicted, over all labels that occur; rows sum to 1, or 0 if empty."""
+    labels = np.unique(np.concatenate([true, pred]))
+    matrix = np.zeros((len(labels), len(labels)))
+    np.add.at(matrix, (np.searchsorted(labels, true), np.searchsorted(labels, pred)), 1)
+    return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

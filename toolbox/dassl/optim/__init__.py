@@ -1,0 +1,6 @@
+"""Optimizer and learning-rate schedule from `cfg.OPTIM`; every trainer builds both from here."""
+
+from .lr_scheduler import build_lr_scheduler
+from .optimizer import build_optimizer
+
+__all__ = ["build_lr_scheduler", "build_optimizer"]

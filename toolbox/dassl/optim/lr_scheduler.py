@@ -1,0 +1,149 @@
+"""Learning rate per epoch: a main schedule, with or without warm-up before it.
+
+Trainers build it beside the optimizer and step it once an epoch through `update_lr()`.
+"""
+
+from collections import Counter
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, StepLR
+from yacs.config import CfgNode
+
+AVAI_SCHEDS = ["single_step", "multi_step", "cosine"]
+
+
+class _BaseWarmupScheduler(LRScheduler):
+    """Rates of its own for `warmup_epoch` epochs, then those of `successor`."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        successor: LRScheduler,
+        warmup_epoch: int,
+        last_epoch: int = -1,
+        verbose: bool = False,  # accepted as the original does; current torch has no such thing
+    ) -> None:
+        self.successor = successor
+        self.warmup_epoch = warmup_epoch
+        super().__init__(optimizer, last_epoch)
+
+    def _warmup_lr(self) -> list[float]:
+        raise NotImplementedError
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch >= self.warmup_epoch:
+            # The first main value, which the optimizer had before warm-up replaced it.
+            return self.successor.get_last_lr()
+        return self._warmup_lr()
+
+    def step(self, epoch: int | None = None) -> None:
+        if self.last_epoch >= self.warmup_epoch:
+            self.successor.step(epoch)
+            self._last_lr = self.successor.get_last_lr()
+        else:
+            super().step(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Numbers only: the successor as its own state, not as an object."""
+        return {**super().state_dict(), "successor": self.successor.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the numbers and keep driving the live optimizer and successor."""
+        own = dict(state_dict)
+        main = own.pop("successor", {})
+        super().load_state_dict(own)
+        for name, live in vars(self.successor).items():
+            # MultiStepLR counts its milestones; checkpoints hold them as a plain dict.
+            if isinstance(live, Counter) and name in main:
+                main = {**main, name: Counter(main[name])}
+        self.successor.load_state_dict(main)
+
+
+class ConstantWarmupScheduler(_BaseWarmupScheduler):
+    """The rate `cons_lr` during warm-up."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        successor: LRScheduler,
+        warmup_epoch: int,
+        cons_lr: float,
+        last_epoch: int = -1,
+        verbose: bool = False,
+    ) -> None:
+        self.cons_lr = cons_lr
+        super().__init__(optimizer, successor, warmup_epoch, last_epoch, verbose)
+
+    def _warmup_lr(self) -> list[float]:
+        return [self.cons_lr for _ in self.base_lrs]
+
+
+class LinearWarmupScheduler(_BaseWarmupScheduler):
+    """The rate `min_lr` first, then the base rate times the share of warm-up done."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        successor: LRScheduler,
+        warmup_epoch: int,
+        min_lr: float,
+        last_epoch: int = -1,
+        verbose: bool = False,
+    ) -> None:
+        self.min_lr = min_lr
+        super().__init__(optimizer, successor, warmup_epoch, last_epoch, verbose)
+
+    def _warmup_lr(self) -> list[float]:
+        if self.last_epoch == 0:
+            return [self.min_lr for _ in self.base_lrs]
+        return [lr * self.last_epoch / self.warmup_epoch for lr in self.base_lrs]
+
+
+def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
+    """The schedule named by `optim_cfg.LR_SCHEDULER`, with warm-up if `WARMUP_EPOCH > 0`.
+
+    Raises:
+        ValueError: unknown `LR_SCHEDULER` or `WARMUP_TYPE`.
+        TypeError: `STEPSIZE` of the wrong type for the schedule.
+    """
+    scheduler = _main_scheduler(optimizer, optim_cfg)
+    if optim_cfg.WARMUP_EPOCH <= 0:
+        return scheduler
+    if not optim_cfg.WARMUP_RECOUNT:
+        scheduler.last_epoch = optim_cfg.WARMUP_EPOCH
+    if optim_cfg.WARMUP_TYPE == "constant":
+        return ConstantWarmupScheduler(
+            optimizer, scheduler, optim_cfg.WARMUP_EPOCH, optim_cfg.WARMUP_CONS_LR
+        )
+    if optim_cfg.WARMUP_TYPE == "linear":
+        return LinearWarmupScheduler(
+            optimizer, scheduler, optim_cfg.WARMUP_EPOCH, optim_cfg.WARMUP_MIN_LR
+        )
+    raise ValueError(
+        f'OPTIM.WARMUP_TYPE must be one of ["constant", "linear"], but got {optim_cfg.WARMUP_TYPE}'
+    )
+
+
+def _main_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
+    name, stepsize = optim_cfg.LR_SCHEDULER, optim_cfg.STEPSIZE
+    if name == "cosine":
+        return CosineAnnealingLR(optimizer, float(optim_cfg.MAX_EPOCH))
+    if name == "single_step":
+        if isinstance(stepsize, (list, tuple)):
+            stepsize = stepsize[-1]
+        if not isinstance(stepsize, int):
+            raise TypeError(
+                "OPTIM.STEPSIZE must be an int, or end in one, for single_step, "
+                f"but got {type(stepsize).__name__}"
+            )
+        step = stepsize if stepsize > 0 else optim_cfg.MAX_EPOCH
+        return StepLR(optimizer, step_size=step, gamma=optim_cfg.GAMMA)
+    if name == "multi_step":
+        if not isinstance(stepsize, (list, tuple)):
+            raise TypeError(
+                "OPTIM.STEPSIZE must be a list or tuple of epochs for multi_step, "
+                f"but got {type(stepsize).__name__}"
+            )
+        return MultiStepLR(optimizer, milestones=list(stepsize), gamma=optim_cfg.GAMMA)
+    raise ValueError(f"scheduler must be one of {AVAI_SCHEDS}, but got {name}")

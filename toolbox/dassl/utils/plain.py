@@ -1,0 +1,116 @@
+"""Plain data out, and only data in: the two halves of checkpoints that never run code.
+
+What is written holds tensors, numbers, strings and containers. What is read may also come from
+the original toolbox, whose files carry pickled scheduler and optimizer objects; these are read as
+dicts of their attributes. `torch.load`'s restricted reader does both, so that no pickle machine
+with the power to call things ever sees the file.
+"""
+
+import pickle
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def to_plain(value: Any, where: str) -> Any:
+    """`value` made of what `torch.load(weights_only=True)` admits.
+
+    What is none of it becomes None with a warning: losing a stray object at the end of a long
+    training is better than losing the weights.
+    """
+    if isinstance(value, (Tensor, str, bytes, bool, type(None), torch.dtype, torch.device)):
+        return value
+    if isinstance(value, (int, float, complex)):
+        # `item` is NumPy's: its float64 is a float, but pickles as a NumPy scalar.
+        return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return torch.from_numpy(value.copy())
+    if isinstance(value, Mapping):
+        items = ((k, to_plain(v, f"{where}.{k}")) for k, v in value.items())
+        return OrderedDict(items) if isinstance(value, OrderedDict) else dict(items)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(to_plain(v, f"{where}[{i}]") for i, v in enumerate(value))
+    warnings.warn(
+        f"{where} is a {type(value).__name__}, not plain data: left out of the file", stacklevel=2
+    )
+    return None
+
+
+class RefusedCheckpoint(pickle.UnpicklingError):
+    """The file asks for more than data."""
+
+
+class _Inert:
+    """Holds the attributes of an object whose class is not to be run."""
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            vars(self).update(state)
+
+
+def _stand_in(module: str, name: str) -> type:
+    return type(name, (_Inert,), {"__module__": module, "__qualname__": name})
+
+
+def _defaultdict(*_factory: Any) -> dict:
+    return {}
+
+
+_defaultdict.__module__, _defaultdict.__qualname__ = "collections", "defaultdict"
+_defaultdict.__name__ = "defaultdict"
+
+
+def _old_format_globals() -> list[Any]:
+    """Reads a scheduler or optimizer as inert; nothing here can do more than hold data."""
+    names = {
+        (kind.__module__, kind.__name__)
+        for module in (torch.optim, torch.optim.lr_scheduler)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and kind.__module__.startswith("torch.optim.")
+    }
+    names |= {("torch.optim.lr_scheduler", "_LRScheduler"), ("dassl.optim.radam", "RAdam")}
+    return [_stand_in(*name) for name in sorted(names)] + [_defaultdict, dict]
+
+
+def _without_inert(value: Any) -> Any:
+    """Inert objects as dicts of their plain attributes; other objects they hold are dropped."""
+    if isinstance(value, _Inert):
+        kept = {k: v for k, v in vars(value).items() if not isinstance(v, _Inert)}
+        return _without_inert(kept)
+    if type(value) in (dict, OrderedDict):
+        for key in value:
+            value[key] = _without_inert(value[key])
+        return value
+    if type(value) in (list, tuple):
+        return type(value)(_without_inert(v) for v in value)
+    return value
+
+
+def load_data(path: str, map_location: Any = None) -> Any:
+    """`torch.load` that admits data, and inert schedulers and optimizers, and nothing else."""
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError:
+        pass
+    try:
+        with torch.serialization.safe_globals(_old_format_globals()):
+            content = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch's own text recommends to load without the restriction: never that.
+        found = re.search(r"GLOBAL ([\w.]+)|function (.+)", str(error))
+        if found is None:
+            raise pickle.UnpicklingError(f'Damaged file "{path}": {error}') from None
+        raise RefusedCheckpoint(
+            f'Refused "{path}": it asks for {found[1] or found[2]}, and only tensors and plain '
+            "data are read from checkpoints"
+        ) from None
+    return _without_inert(content)
