@@ -108,7 +108,7 @@ class FewShotDataset(DatasetBase):
             if write:
                 try_write_json(split._asdict(), rebuilt, "the split is built again in every run")
         say(
-            f"WARNING: {cls.__name__}: this split is rebuilt from raw data, it is not the published "
+            f"WARNING: {cls.__name__}: the split is rebuilt from raw data and is not the published "
             f"one: results compare with no published ones. For those, put {fetch}"
         )
         return split
