@@ -59,7 +59,7 @@ class PromptTrainer(TrainerX):
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
             self._load_prompts(cfg.MODEL.INIT_WEIGHTS)
-        if not trained:
+        if not self.method.trains:
             return
         self.optim = build_optimizer(learner, cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
@@ -72,7 +72,7 @@ class PromptTrainer(TrainerX):
         )
 
     def train(self) -> None:
-        if not self.get_model_names():
+        if not self.method.trains:
             print(f"{self.method.name} trains nothing: evaluating")
             self.test()
             return
@@ -154,7 +154,7 @@ class PromptTrainer(TrainerX):
         return next(iter(results.values()))
 
     def _write_results(self, results: dict[str, float], correct: int, total: int) -> None:
-        cfg, trains = self.cfg, bool(self.get_model_names())
+        cfg, trains = self.cfg, self.method.trains
         started = getattr(self, "time_start", self.built_at)
         if hasattr(self, "time_start"):
             epoch = min(self.epoch + 1, self.max_epoch)
@@ -189,7 +189,7 @@ class PromptTrainer(TrainerX):
             FileNotFoundError: no such checkpoint; what is there is listed.
             ValueError: a file that lacks some of the prompts, or has them in other shapes.
         """
-        if not self.get_model_names():
+        if not self.method.trains:
             return
         if not directory:
             print("No model directory given: nothing is loaded")

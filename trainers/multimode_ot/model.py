@@ -51,6 +51,7 @@ class PromptedCLIP(nn.Module, ABC):
 
     Class attributes of a method:
         name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
+        trains: whether it has anything to train.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
 
@@ -59,6 +60,7 @@ class PromptedCLIP(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    trains: ClassVar[bool] = True
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
 

@@ -49,6 +49,11 @@ _COMMON = (
 )
 
 
+def harmonic_mean(base: float, new: float) -> float:
+    """`2 * base * new / (base + new)`, 0 if both are."""
+    return 2 * base * new / (base + new) if base + new else 0.0
+
+
 def config_hash(cfg: CfgNode, trains: bool = True) -> str:
     """`<common>-<whole>`: two short digests of a config.
 

@@ -21,6 +21,7 @@ class ZeroshotCLIP(PromptedCLIP):
     """One template, the data set's own."""
 
     name = "ZeroshotCLIP"
+    trains = False
 
     def templates(self) -> list[str]:
         return [DATASET_TEMPLATES.get(self.dataset or "", DEFAULT_TEMPLATE)]

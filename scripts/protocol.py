@@ -1,0 +1,188 @@
+"""The evaluation protocols as runs of train.py; the scripts beside this file are its command line.
+
+    python scripts/protocol.py base2new_train METHOD SEED [DATASET] [KEY VALUE ...]
+
+Settings from the environment: those of runs.py, and SHOTS (16), SOURCE (of cross-dataset prompts:
+imagenet).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from fewshot_datasets.check import check, config_name
+from multimode_ot.config import require_known
+from multimode_ot.results import harmonic_mean
+from runs import CHECKOUT, Job, Run, data_root, make_run
+from tabulate import tabulate
+
+DEMO, IMAGENET = "digits", "imagenet"
+ZERO_SHOT = "ZeroshotCLIP"
+TARGETS = (
+    "caltech101",
+    "oxford_pets",
+    "stanford_cars",
+    "oxford_flowers",
+    "food101",
+    "fgvc_aircraft",
+    "sun397",
+    "dtd",
+    "eurosat",
+    "ucf101",
+)
+IMAGENET_VARIANTS = ("imagenetv2", "imagenet_sketch", "imagenet_a", "imagenet_r")
+FEW_SHOTS = (1, 2, 4, 8, 16)
+
+
+def zero_shot(job: Job) -> Job:
+    """Zero-shot CLIP under the same conditions: of the options, those of backbone and input."""
+    pairs = zip(job.options[::2], job.options[1::2], strict=True)
+    shared = [p for p in pairs if p[0].startswith(("MODEL.BACKBONE", "INPUT", "DATALOADER"))]
+    options = tuple(word for pair in shared for word in pair)
+    return replace(job, method=ZERO_SHOT, seed=1, options=options)
+
+
+def base2new_runs(job: Job) -> tuple[Run, Run]:
+    place = "{dataset}/shots_{shots}/{method}/{config}/seed{seed}"
+    shots = ("DATASET.NUM_SHOTS", job.shots, "DATASET.SUBSAMPLE_CLASSES")
+    trained = job.folder(f"base2new/train_base/{place}")
+    tested = job.folder(f"base2new/test_new/{place}")
+    name = f"{job.method} on {job.dataset}, seed {job.seed}"
+    return (
+        make_run(f"{name}, base classes", job, trained, *shots, "base"),
+        make_run(f"{name}, new classes", job, tested, *shots, "new", model=trained),
+    )
+
+
+def base2new_train(job: Job) -> None:
+    """Train on base classes, test on base and on new classes, beside zero-shot CLIP."""
+    rows = []
+    jobs = [job] if job.method == ZERO_SHOT else [job, zero_shot(job)]
+    for each in jobs:
+        base, new = (run.results() for run in base2new_runs(each))
+        accuracies = base["accuracy"], new["accuracy"]
+        time_and_memory = base["seconds"] + new["seconds"], base["peak_memory_mb"]
+        rows.append([each.method, *accuracies, harmonic_mean(*accuracies), *time_and_memory])
+    headers = ["method", "base %", "new %", "harmonic mean %", "time s", "peak memory MB"]
+    print(f"\n{job.dataset}, {job.shots} shots, seed {job.seed}, {base['backbone']}\n")
+    print(tabulate(rows, headers, floatfmt=("", ".2f", ".2f", ".2f", ".0f", ".0f")))
+    print("\nFiles (log.txt, results.json, checkpoint):")
+    for run in base2new_runs(job):
+        print(f"  {run.directory}")
+
+
+def base2new_test(job: Job) -> None:
+    """Test what base2new_train trained on the new classes, alone."""
+    base, new = base2new_runs(job)
+    if job.trains:
+        require_trained(base, f"scripts/base2new_train.sh {job.method} {job.seed} {job.dataset}")
+    results = new.results()
+    print(f"\n{new.title}: {results['accuracy']:.2f}%, see {new.directory}")
+
+
+def fewshot(job: Job, shots: Sequence[int]) -> None:
+    """Train and test on all classes, for each number of shots."""
+    rows = []
+    for number in shots:
+        each = replace(job, shots=number)
+        place = each.folder("fewshot/{dataset}/shots_{shots}/{method}/{config}/seed{seed}")
+        title = f"{job.method} on {job.dataset}, {number} shots, seed {job.seed}"
+        run = make_run(title, each, place, "DATASET.NUM_SHOTS", number)
+        results = run.results()
+        rows.append([number, results["accuracy"], results["seconds"], run.directory])
+    print(f"\n{job.method} on {job.dataset}, seed {job.seed}, {results['backbone']}\n")
+    print(tabulate(rows, ["shots", "accuracy %", "time s", "files"], floatfmt=("", ".2f", ".0f")))
+
+
+def source_run(job: Job) -> Run:
+    """The run that trains on all classes of the source data set, `job.dataset`."""
+    place = job.folder("{dataset}/{method}/{config}_{shots}shots/seed{seed}")
+    title = f"{job.method} on {job.dataset}, seed {job.seed}"
+    return make_run(title, job, place, "DATASET.NUM_SHOTS", job.shots)
+
+
+def xd_train(job: Job) -> None:
+    """Train the prompts that xd_test and dg_test test elsewhere."""
+    run = source_run(job)
+    print(f"\n{run.title}: {run.results()['accuracy']:.2f}%, see {run.directory}")
+
+
+def transfer(job: Job, targets: Sequence[str]) -> None:
+    """Test prompts of the source data set, `job.dataset`, on each target as it is."""
+    source = source_run(job)
+    if job.trains:
+        require_trained(source, f"scripts/xd_train.sh {job.method} {job.seed} {job.dataset}")
+    origin = "" if job.dataset == IMAGENET else "_from_{dataset}"
+    rows = []
+    for target in targets:
+        place = "evaluation/{method}/{config}_{shots}shots" + origin
+        folder = job.folder(place) / target / f"seed{job.seed}"
+        title = f"{job.method} from {job.dataset} on {target}, seed {job.seed}"
+        run = make_run(title, job, folder, dataset=target, model=source.directory)
+        rows.append([target, run.results()["accuracy"], folder])
+    mean = sum(row[1] for row in rows) / len(rows)
+    print(f"\n{job.method}, prompts from {job.dataset}, seed {job.seed}\n")
+    rows.append(["mean", mean, ""])
+    print(tabulate(rows, ["data set", "accuracy %", "files"], floatfmt=("", ".2f")))
+
+
+def require_trained(run: Run, command: str) -> None:
+    if run.finished() is None:
+        raise ValueError(f"nothing trained in {run.directory}: first run bash {command}")
+
+
+def require_data(names: Sequence[str]) -> None:
+    """One clear line for each data set that cannot be used."""
+    unusable = [finding for finding in check(names, str(data_root())) if not finding.usable]
+    if unusable:
+        raise ValueError("\n".join(map(str, unusable)))
+
+
+def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:
+    """Remove and return the first words that pass a test."""
+    count = next((i for i, word in enumerate(words) if not test(word)), len(words))
+    taken, words[:] = words[:count], words[count:]
+    return taken
+
+
+def main(arguments: Sequence[str]) -> None:
+    commands = {"base2new_train", "base2new_test", "fewshot", "xd_train", "xd_test", "dg_test"}
+    command, *words = arguments or [""]
+    require_known("protocol", command, commands)
+    usage = f"usage: bash scripts/{command}.sh METHOD SEED [DATASET] [KEY VALUE ...]"
+    if len(words) < 2 or not words[1].isdigit():
+        raise ValueError(usage)
+    method, seed, *words = words
+    methods = [p.name for p in (CHECKOUT / "configs/trainers").iterdir() if p.is_dir()]
+    require_known("METHOD", method, methods)
+    # A KEY of the options has a dot or capitals; a data set has neither.
+    named = leading(words[:1], lambda word: word == word.lower() and not word.isdigit())
+    words = words[len(named) :]
+    shots = [int(word) for word in leading(words, str.isdigit)] if command == "fewshot" else []
+    number = int(os.environ.get("SHOTS") or 16)
+    transfers = command in ("xd_test", "dg_test")
+    source = os.environ.get("SOURCE") or IMAGENET
+    default = source if command.startswith(("xd", "dg")) else DEMO
+    dataset = source if transfers else (config_name(named[0]) if named else default)
+    protocol = {"base2new_train": "base2new", "base2new_test": "base2new"}.get(command, command)
+    protocol = protocol if protocol in ("base2new", "fewshot") else "cross_dataset"
+    job = Job(protocol, method, int(seed), dataset, number, tuple(words))
+    if transfers:
+        targets = TARGETS if command == "xd_test" else IMAGENET_VARIANTS
+        targets = [config_name(named[0])] if named else targets
+        require_data(targets)
+        return transfer(job, targets)
+    require_data([dataset])
+    if command == "fewshot":
+        return fewshot(job, shots or FEW_SHOTS)
+    return {"xd_train": xd_train, "base2new_test": base2new_test}.get(command, base2new_train)(job)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None

@@ -1,0 +1,149 @@
+"""One run of train.py: which config, which folder, whether it is finished.
+
+Settings from the environment: DATA (data root), OUTPUT (output root), CONFIG (a file of
+configs/trainers/METHOD, without its ending), FORCE=1 (run again what is finished; the old run is
+kept under a hidden name).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from multimode_ot.model import find_method
+from multimode_ot.results import FILE_NAME, config_hash, read_results
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))
+
+import train  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method with one seed on one data set."""
+
+    protocol: str
+    method: str
+    seed: int
+    dataset: str
+    shots: int
+    options: tuple[str, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        return find_method(self.method).trains
+
+    @property
+    def config(self) -> str:
+        """The published config of this protocol, unless CONFIG names another."""
+        if os.environ.get("CONFIG") and self.trains:
+            return os.environ["CONFIG"]
+        table = yaml.safe_load((CHECKOUT / "configs/defaults.yaml").read_text())
+        by_dataset = table[self.method][self.protocol]
+        chosen = by_dataset.get(self.dataset, by_dataset["default"])
+        if isinstance(chosen, dict):
+            if self.shots not in chosen:
+                raise ValueError(
+                    f"no published config of {self.method} for {self.shots} shots (there are some "
+                    f"for {', '.join(map(str, chosen))}): name one with CONFIG=..."
+                )
+            return chosen[self.shots]
+        return chosen
+
+    def folder(self, template: str) -> Path:
+        """An output folder; `{...}` in the template are this job's own values."""
+        root = Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
+        return root / template.format(
+            dataset=self.dataset,
+            shots=self.shots,
+            method=self.method,
+            config=self.config,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of train.py, and the folder that it fills."""
+
+    title: str
+    directory: Path
+    arguments: tuple[str, ...]
+    trains: bool
+    model: Path | None = None  # folder of the training run that it evaluates
+
+    def finished(self) -> dict[str, Any] | None:
+        """Its results, if they are there and no older than the model that they judge.
+
+        Raises:
+            ValueError: they were made with other settings.
+        """
+        file = self.directory / FILE_NAME
+        if not file.is_file():
+            return None
+        trained = self.model / FILE_NAME if self.model else file
+        if trained.is_file() and trained.stat().st_mtime > file.stat().st_mtime:
+            return None
+        results = read_results(file)
+        wanted = config_hash(train.setup_cfg(train.parse_arguments(self.arguments)), self.trains)
+        if results["config_hash"] != wanted:
+            raise ValueError(
+                f"{file} was made with other settings (config {results['config_hash']}, asked for "
+                f"{wanted}): FORCE=1 runs again and keeps the old run under a hidden name, "
+                "OUTPUT=<folder> writes elsewhere"
+            )
+        return results
+
+    def results(self) -> dict[str, Any]:
+        """Run it unless it is finished."""
+        if os.environ.get("FORCE") == "1" and self.directory.is_dir():
+            kept = f".{self.directory.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+            self.directory.rename(self.directory.with_name(kept))
+        results = self.finished()
+        if results is not None:
+            print(f"{self.title}: finished already, see {self.directory} (FORCE=1 runs it again)")
+            return results
+        print(f"{self.title}: {shlex.join(['python', 'train.py', *self.arguments])}", flush=True)
+        call = [sys.executable, str(CHECKOUT / "train.py"), *self.arguments]
+        if subprocess.call(call):
+            raise SystemExit(f"error: {self.title} failed; its log is {self.directory}/log.txt")
+        return read_results(self.directory / FILE_NAME)
+
+
+def data_root() -> Path:
+    return Path(os.environ.get("DATA") or CHECKOUT / "data").expanduser().resolve()
+
+
+def make_run(
+    title: str,
+    job: Job,
+    directory: Path,
+    *options: object,
+    dataset: str = "",
+    model: Path | None = None,
+) -> Run:
+    """A training run of `job`, or an evaluation of what was trained in `model`.
+
+    A method that trains nothing is evaluated either way.
+    """
+    config = CHECKOUT / f"configs/trainers/{job.method}/{job.config}.yaml"
+    data = CHECKOUT / f"configs/datasets/{dataset or job.dataset}.yaml"
+    arguments = ["--root", data_root(), "--seed", job.seed, "--trainer", job.method]
+    arguments += ["--dataset-config-file", data, "--config-file", config]
+    arguments += ["--output-dir", directory]
+    if model is not None or not job.trains:
+        arguments.append("--eval-only")
+    if model is not None and job.trains:
+        plain = [str(a) for a in [*arguments, *options, *job.options]]
+        epoch = train.setup_cfg(train.parse_arguments(plain)).OPTIM.MAX_EPOCH
+        arguments += ["--model-dir", model, "--load-epoch", epoch]
+    arguments += [*options, *job.options]
+    return Run(title, directory, tuple(map(str, arguments)), job.trains, model)
