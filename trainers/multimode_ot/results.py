@@ -44,7 +44,6 @@ _COMMON = (
     "INPUT.INTERPOLATION",
     "INPUT.PIXEL_MEAN",
     "INPUT.PIXEL_STD",
-    "DATASET.NUM_SHOTS",
     "TEST.SPLIT",
 )
 
@@ -57,16 +56,14 @@ def harmonic_mean(base: float, new: float) -> float:
 def config_hash(cfg: CfgNode, trains: bool = True) -> str:
     """`<common>-<whole>`: two short digests of a config.
 
-    The first covers what all methods of a table must share (backbone, input, shots, test split);
-    the second also the method's own settings and optimisation. Neither depends on the seed, the
-    classes or the data set. A method that trains nothing has no second part but its settings.
+    The first covers what all methods of a table must share (backbone, input, test split), the
+    second also shots, optimisation and the method's own settings, of which one that trains
+    nothing has only the last. Neither depends on the seed, the classes or the data set.
     """
     flat = {k: list(v) if isinstance(v, tuple) else v for k, v in flatten(cfg).items()}
     common = {key: flat.get(key) for key in _COMMON}
-    if not trains:
-        common["DATASET.NUM_SHOTS"] = None
-        whole = {}
-    else:
+    whole = {}
+    if trains:
         whole = {
             k: v
             for k, v in flat.items()
