@@ -79,7 +79,7 @@ def render(grid: Grid, style: str, interval: str = "std") -> str:
         for row, method in zip(rows, grid.methods, strict=True):
             cell = grid.cell(method, column)
             own = method in measured
-            text = _cell_text(cell, interval, usual if own else 1)
+            text = _cell_text(cell, interval, usual) if own else _published_text(cell)
             for mark, value in zip(MARKS[style], ranked, strict=False):
                 if own and cell.by_seed and round(cell.mean, 2) == value:
                     text = mark.format(text)
@@ -90,7 +90,8 @@ def render(grid: Grid, style: str, interval: str = "std") -> str:
     spread = "standard deviation" if interval == "std" else "95% interval (Student's t)"
     note = f"{grid.note}. Mean over {usual} seed(s) ± {spread}"
     comment = "% " if style == "latex" else ""
-    return f"{text}\n\n{comment}{note}."
+    text = f"{text}\n\n{comment}{note}."
+    return text.replace("±", r"$\pm$") if style == "latex" else text
 
 
 def _cell_text(cell: Cell, interval: str, usual: int) -> str:
@@ -101,6 +102,10 @@ def _cell_text(cell: Cell, interval: str, usual: int) -> str:
     if usual > 1 and count > 1 and not math.isnan(spread):
         text += f" ± {spread:.2f}"
     return text if count == usual else f"{text} (n={count})"
+
+
+def _published_text(cell: Cell) -> str:
+    return f"{cell.mean:.2f}" if cell.by_seed else ""
 
 
 def _records(grid: Grid, interval: str) -> list[dict]:

@@ -1,0 +1,76 @@
+"""Finding and reading checkpoints of this project and of the methods' original repositories.
+
+No code of a file ever runs. The originals' files hold, besides tensors, the pickled scheduler and
+optimizer objects of their training; those are read into inert stand-ins and never used.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class Inert:
+    """Takes the place of a pickled object: holds its attributes, does nothing."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.attributes = state
+
+
+_INERT_NAMES = (
+    "torch.optim.lr_scheduler.CosineAnnealingLR",
+    "torch.optim.lr_scheduler.MultiStepLR",
+    "torch.optim.lr_scheduler.StepLR",
+    "torch.optim.sgd.SGD",
+    "torch.optim.adam.Adam",
+    "torch.optim.adamw.AdamW",
+)
+
+
+def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+    """A checkpoint's dictionary, on the CPU; its `state_dict` is there, its `epoch` maybe.
+
+    A bare state dict is taken as one.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint, or one with objects that are not read; they are named.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint {path}")
+    admitted = [(Inert, name) for name in _INERT_NAMES]
+    try:
+        with torch.serialization.safe_globals([*admitted, collections.defaultdict, dict]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(
+            f"{path} is not a checkpoint of tensors and plain data: {reason}"
+        ) from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
+    return content if "state_dict" in content else {"state_dict": content}
+
+
+def find_checkpoint(directory: str | os.PathLike, name: str, epoch: int | None = None) -> Path:
+    """`<directory>/<name>/model.pth.tar-<epoch>`, or `model-best.pth.tar` without an epoch.
+
+    Raises:
+        FileNotFoundError: it is not there; what is there is listed.
+    """
+    folder = Path(directory) / name
+    path = folder / ("model-best.pth.tar" if epoch is None else f"model.pth.tar-{epoch}")
+    if path.is_file():
+        return path
+    beside = folder if folder.is_dir() else Path(directory)
+    there = sorted(p.name for p in beside.iterdir()) if beside.is_dir() else []
+    hint = "give an epoch with --load-epoch" if epoch is None else "choose another --load-epoch"
+    raise FileNotFoundError(
+        f"no checkpoint {path}: {beside} has {', '.join(there) or 'nothing'}; {hint}"
+    )
