@@ -64,10 +64,8 @@ def embed_classes(clip: CLIP, classnames: Sequence[str], prefixes: Sequence[str]
         prefixes: `N` prefixes, of words or placeholders.
 
     Raises:
-        ValueError: no class names, or a prompt that does not fit the context.
+        ValueError: a prompt that does not fit the context.
     """
-    if not len(classnames):
-        raise ValueError("classnames is empty: at least one class name is needed")
     names = [readable(name) for name in classnames]
     texts = [f"{prefix} {name}." for name in names for prefix in prefixes]
     ids = tokenize(texts, clip.context_length)  # (K * N, context)
@@ -85,3 +83,15 @@ def embed_words(clip: CLIP, words: str) -> Tensor:
     ids = tokenize([words], clip.context_length)[0]
     ids = ids[1 : int(ids.argmax())]
     return clip.token_embedding(ids.to(clip.token_embedding.weight.device))
+
+
+def insert_context(embeddings: Tensor, context: Tensor) -> Tensor:
+    """Put context vectors at positions `1..b`.
+
+    Args:
+        embeddings: `(..., L, w)` of prompts whose prefix holds the place.
+        context: `(..., b, w)`, broadcast over the leading axes.
+    """
+    context = context.expand(*embeddings.shape[:-2], -1, -1)
+    rest = embeddings[..., 1 + context.shape[-2] :, :]
+    return torch.cat([embeddings[..., :1, :], context, rest], -2)

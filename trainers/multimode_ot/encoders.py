@@ -23,7 +23,8 @@ def encode_text(clip: CLIP, embeddings: Tensor, deep_prompts: Sequence[Tensor] =
     Args:
         embeddings: `(S, L, w)` token embeddings, without positional embedding; any `L` up to
             CLIP's context, since the transformer is causal: what follows the EOS is irrelevant.
-        deep_prompts: for layers 1, 2, ...: `(S, n, w)` or `(1, n, w)`, put at positions `1..n`.
+        deep_prompts: for layers 1, 2, ...: `(S, n, w)`, or `(n, w)` for all sequences, put at
+            positions `1..n`.
 
     Returns:
         `(S, L, w)`; multiply with `clip.text_projection` for the joint space.
@@ -40,6 +41,17 @@ def encode_text(clip: CLIP, embeddings: Tensor, deep_prompts: Sequence[Tensor] =
 def project_text(clip: CLIP, tokens: Tensor) -> Tensor:
     """`(..., w)` text outputs into the joint space, `(..., d)`."""
     return tokens @ clip.text_projection.to(tokens.dtype)
+
+
+def encode_text_pooled(
+    clip: CLIP, embeddings: Tensor, eos: Tensor, deep_prompts: Sequence[Tensor] = ()
+) -> Tensor:
+    """Text features in the joint space, `(S, d)`, not normalised: the outputs at `eos`, `(S,)`.
+
+    Otherwise as `encode_text`.
+    """
+    outputs = encode_text(clip, embeddings, deep_prompts)
+    return project_text(clip, outputs[torch.arange(len(eos), device=eos.device), eos])
 
 
 def encode_image(

@@ -56,6 +56,7 @@ class PromptedCLIP(nn.Module, ABC):
         checkpoint_prefix: what the original's keys of the prompt learner start with.
 
     Attributes:
+        classnames: the current classes.
         dataset: `DATASET.NAME`, for methods that treat data sets differently; None outside a host.
     """
 
@@ -66,6 +67,7 @@ class PromptedCLIP(nn.Module, ABC):
 
     clip: CLIP
     prompt_learner: nn.Module
+    unconverged: Tensor  # int64 scalar; counts on the device, read once an epoch
     dataset: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -82,6 +84,8 @@ class PromptedCLIP(nn.Module, ABC):
     ):
         super().__init__()
         self.clip, self.settings, self.precision = clip, settings, precision
+        self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
+        self.classnames = list(classnames)
         self.prompt_learner = self.build_prompt_learner()
         self.set_classes(classnames)
         clip.cast(precision.weights)
@@ -97,9 +101,15 @@ class PromptedCLIP(nn.Module, ABC):
         """The module of all trained parameters, float32. Reads `self.clip` and `self.settings`."""
         return nn.Module()
 
-    @abstractmethod
     def set_classes(self, classnames: Sequence[str]) -> None:
-        """Change the classes; prompts stay."""
+        """Change the classes; prompts stay. Methods add what they keep of the names.
+
+        Raises:
+            ValueError: no classes, or a name that does not fit the text encoder's context.
+        """
+        if not len(classnames):
+            raise ValueError("classnames is empty: at least one class name is needed")
+        self.classnames = list(classnames)
 
     @abstractmethod
     def class_features(self) -> Any:
@@ -117,11 +127,28 @@ class PromptedCLIP(nn.Module, ABC):
         """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
         return {k: k.removeprefix("module.").removeprefix("prompt_learner.") for k in state}
 
+    # What all share.
+
+    def check_depth(self, key: str, text: bool, vision: bool) -> None:
+        """Refuse a depth for which the backbone has too few layers, and visual prompts on a ResNet.
+
+        Args:
+            key: the setting that holds the depth.
+            text, vision: which towers it rules.
+        """
+        check, clip = Check(self.settings, self.name), self.clip
+        if vision and not clip.is_vit:
+            check.refuse(key, f"{clip.name} is a ResNet, which takes no visual prompts")
+        if text:
+            check.at_most(key, clip.text_layers, f"{clip.name} has so many text layers")
+        if vision:
+            check.at_most(key, clip.vision_layers, f"{clip.name} has so many visual layers")
+
     def pop_unconverged(self) -> int:
         """Transport problems that hit the iteration cap since the last call."""
-        return 0
-
-    # What all share.
+        count = int(self.unconverged)
+        self.unconverged.zero_()
+        return count
 
     def forward(self, images: Tensor, class_features: Any = None) -> Tensor:
         """Logits `(B, K)`, float32.
@@ -213,11 +240,13 @@ class PromptedCLIP(nn.Module, ABC):
 
 _FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "token_embedding.")
 _CLASS_BUFFERS = ("token_prefix", "token_suffix")
+_PROMPT_IN_TOWER = "VPT"
 
 
 def _is_frozen_or_class_dependent(key: str) -> bool:
     key = key.removeprefix("module.")
-    return key.startswith(_FROZEN) or key.rsplit(".", 1)[-1] in _CLASS_BUFFERS
+    frozen = key.startswith(_FROZEN) and _PROMPT_IN_TOWER not in key
+    return frozen or key.rsplit(".", 1)[-1] in _CLASS_BUFFERS
 
 
 def normalised(x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""The multi-mode prompt learner (METHOD: ALIGN, arXiv 2309.13847, section 3.1).
+"""What is trained: context vectors, deep prompts, and the maps that couple the two towers.
 
-Parameter names are those of the ecosystem's multi-modal prompt learners (`ctx`, `proj`,
+Parameter names are those of the ecosystem's prompt learners (`ctx`, `proj`,
 `compound_prompts_text`, `compound_prompt_projections`), so that released prompts load as they are.
+Axes: `N` textual and `M` visual prompts, `b` tokens of one prompt, `w_t`, `w_v` the towers' widths.
 """
 
 from __future__ import annotations
@@ -20,14 +21,113 @@ INIT_STD = 0.02
 
 
 class Prompts(NamedTuple):
-    """The prompts of every layer: text `(N, b, w_t)`, vision `(M, b, w_v)` (none for a ResNet)."""
+    """The prompts of every layer, `(..., b, w_t)` and `(..., b, w_v)`; an empty list for none."""
 
     text: list[Tensor]
     vision: list[Tensor]
 
 
+def random_prompt(*shape: int) -> nn.Parameter:
+    """N(0, 0.02^2), as every method of this ecosystem starts."""
+    return nn.Parameter(torch.randn(shape) * INIT_STD)
+
+
+def deep_prompts(depth: int, *shape: int) -> nn.ParameterList:
+    """Prompts of layers 1 .. `depth - 1`; layer 0 has the context itself."""
+    return nn.ParameterList(random_prompt(*shape) for _ in range(depth - 1))
+
+
+def coupling(clip: CLIP, depth: int) -> tuple[nn.Linear, nn.ModuleList]:
+    """Linear maps of text prompts to visual prompts: layer 0's, and those of layers 1 ..
+    `depth - 1`, which all start as copies of one (MaPLe, CVPR 2023, section 3.2.3).
+    """
+    first, shared = (nn.Linear(clip.text_width, clip.vision_width) for _ in range(2))
+    return first, nn.ModuleList(copy.deepcopy(shared) for _ in range(depth - 1))
+
+
+def leading_words(clip: CLIP, sentence: str, n_ctx: int) -> Tensor:
+    """The first `n_ctx` token embeddings of an init sentence, `(b, w_t)`. Its other words stay
+    frozen in the prompt.
+
+    Raises:
+        ValueError: a sentence of fewer tokens.
+    """
+    words = embed_words(clip, sentence)
+    if len(words) < n_ctx:
+        raise ValueError(
+            f"CTX_INIT {sentence!r} has {len(words)} tokens, fewer than N_CTX {n_ctx}: "
+            "give a longer sentence, a smaller N_CTX, or CTX_INIT ''"
+        )
+    return words[:n_ctx].detach()
+
+
+def placeholders(n_ctx: int) -> str:
+    """A prefix of as many tokens as there are context vectors."""
+    return " ".join([PLACEHOLDER] * n_ctx)
+
+
+class ContextLearner(nn.Module):
+    """Context vectors in front of the class name (CoOp, IJCV 2022).
+
+    Args:
+        clip: the backbone, for its width and its word embeddings.
+        n_ctx: tokens `b` of the context.
+        sentence: its first `b` token embeddings are the initial context; random if empty.
+        copies: leading axes, `(K,)` for class-specific contexts or `(N,)` for several prompts.
+
+    Attributes:
+        ctx: `(*copies, b, w_t)`.
+        prefix: words or placeholders whose first `b` tokens the context replaces.
+
+    Raises:
+        ValueError: a sentence of fewer than `b` tokens.
+    """
+
+    def __init__(self, clip: CLIP, n_ctx: int, sentence: str = "", copies: tuple[int, ...] = ()):
+        super().__init__()
+        self.prefix = sentence or placeholders(n_ctx)
+        self.ctx = random_prompt(*copies, n_ctx, clip.text_width)
+        if sentence:
+            self.ctx.data[...] = leading_words(clip, sentence, n_ctx)
+
+    def forward(self) -> Prompts:
+        return Prompts([self.ctx], [])
+
+
+class NoPrompts(nn.Module):
+    """What a zero-shot method trains."""
+
+    def forward(self) -> Prompts:
+        return Prompts([], [])
+
+
+class InBlockPrompts(nn.Module):
+    """Prompts of one tower under the names of a tower that has them inside: `VPT` at the input
+    (visual towers only), `transformer.resblocks.{i}.VPT_shallow` in front of block `i`.
+
+    Args:
+        depth: prompted layers, the input's included.
+        shape: `(b, w)`.
+        input_layer: whether the input's prompt is here, too.
+    """
+
+    def __init__(self, depth: int, shape: tuple[int, int], input_layer: bool):
+        super().__init__()
+        self.VPT = random_prompt(*shape) if input_layer else None
+        blocks = {
+            str(i): nn.ParameterDict({"VPT_shallow": random_prompt(*shape)})
+            for i in range(1, depth)
+        }
+        self.transformer = nn.ModuleDict({"resblocks": nn.ModuleDict(blocks)})
+
+    def forward(self) -> list[Tensor]:
+        first = () if self.VPT is None else (self.VPT,)
+        return [*first, *self.transformer.parameters()]
+
+
 class MultiModePromptLearner(nn.Module):
-    """`N` textual and `M` visual prompts of `b` tokens for each of `D` layers.
+    """ALIGN's (arXiv 2309.13847, section 3.1): `N` textual and `M` visual prompts of `b` tokens for
+    each of `D` layers.
 
     Coupled, visual prompts are a learned linear map of the text prompts of the same layer (one map
     a layer, all starting as copies of one), so `M = N`; otherwise they are parameters of their own.
@@ -68,33 +168,21 @@ class MultiModePromptLearner(nn.Module):
                 f"give at most {text_prompts}"
             )
         self.prefixes = list(init_sentences)
-        self.prefixes += [" ".join([PLACEHOLDER] * n_ctx)] * (text_prompts - len(init_sentences))
+        self.prefixes += [placeholders(n_ctx)] * (text_prompts - len(init_sentences))
         text_shape = (text_prompts, n_ctx, clip.text_width)
-        self.ctx = _normal(text_shape)
+        self.ctx = random_prompt(*text_shape)
         for i, sentence in enumerate(init_sentences):
-            words = embed_words(clip, sentence)
-            if len(words) < n_ctx:
-                raise ValueError(
-                    f"CTX_INIT {sentence!r} has {len(words)} tokens, fewer than N_CTX {n_ctx}: "
-                    "give a longer sentence, a smaller N_CTX, or CTX_INIT ''"
-                )
-            self.ctx.data[i] = words[:n_ctx]
-        self.compound_prompts_text = nn.ParameterList(_normal(text_shape) for _ in range(depth - 1))
+            self.ctx.data[i] = leading_words(clip, sentence, n_ctx)
+        self.compound_prompts_text = deep_prompts(depth, *text_shape)
         self.depth, self.vision_prompts, self.coupled = depth, vision_prompts, coupled
         if not vision_prompts:
             return
         if coupled:
-            self.proj = nn.Linear(clip.text_width, clip.vision_width)
-            shared = nn.Linear(clip.text_width, clip.vision_width)
-            self.compound_prompt_projections = nn.ModuleList(
-                copy.deepcopy(shared) for _ in range(depth - 1)
-            )
+            self.proj, self.compound_prompt_projections = coupling(clip, depth)
         else:
             vision_shape = (vision_prompts, n_ctx, clip.vision_width)
-            self.ctx_vision = _normal(vision_shape)
-            self.compound_prompts_vision = nn.ParameterList(
-                _normal(vision_shape) for _ in range(depth - 1)
-            )
+            self.ctx_vision = random_prompt(*vision_shape)
+            self.compound_prompts_vision = deep_prompts(depth, *vision_shape)
 
     def forward(self) -> Prompts:
         text = [self.ctx, *self.compound_prompts_text]
@@ -104,7 +192,3 @@ class MultiModePromptLearner(nn.Module):
             maps = [self.proj, *self.compound_prompt_projections]
             return Prompts(text, [f(p) for f, p in zip(maps, text, strict=True)])
         return Prompts(text, [self.ctx_vision, *self.compound_prompts_vision])
-
-
-def _normal(shape: tuple[int, ...]) -> nn.Parameter:
-    return nn.Parameter(torch.randn(shape) * INIT_STD)

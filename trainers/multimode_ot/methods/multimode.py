@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..class_tokens import embed_classes
+from ..class_tokens import embed_classes, insert_context
 from ..config import Check
 from ..encoders import encode_image, encode_text, project_text
 from ..model import PromptedCLIP, normalised
@@ -31,10 +31,11 @@ class MultiModeOT(PromptedCLIP):
     """Multi-mode token-level prompt alignment with every choice open."""
 
     name = "MultiModeOT"
+    checkpoint_name = "MultiModalPromptLearner"
+    checkpoint_prefix = "prompt_learner."
     prompt_learner: MultiModePromptLearner
     embeddings: Tensor  # (K, N, L, w)
     eos: Tensor  # (K, N)
-    unconverged: Tensor  # int64 scalar
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
@@ -62,12 +63,9 @@ class MultiModeOT(PromptedCLIP):
 
     def build_prompt_learner(self) -> nn.Module:
         s, clip = self.settings, self.clip
-        check = Check(s, self.name)
-        check.at_most("PROMPT_DEPTH", clip.text_layers, f"{clip.name} has so many text layers")
-        if clip.is_vit and s.VISION_PROMPT_NUMBER:
-            check.at_most(
-                "PROMPT_DEPTH", clip.vision_layers, f"{clip.name} has so many visual layers"
-            )
+        self.check_depth(
+            "PROMPT_DEPTH", text=True, vision=clip.is_vit and s.VISION_PROMPT_NUMBER > 0
+        )
         return MultiModePromptLearner(
             clip,
             n_ctx=s.N_CTX,
@@ -80,10 +78,10 @@ class MultiModeOT(PromptedCLIP):
         )
 
     def set_classes(self, classnames: Sequence[str]) -> None:
+        super().set_classes(classnames)
         tokens = embed_classes(self.clip, classnames, self.prompt_learner.prefixes)
         self.register_buffer("embeddings", tokens.embeddings, persistent=False)
         self.register_buffer("eos", tokens.eos, persistent=False)
-        self.register_buffer("unconverged", torch.zeros_like(tokens.eos[0, 0]), persistent=False)
 
     def head(self) -> Head:
         """The transport that the settings describe, with the current parameters."""
@@ -106,9 +104,7 @@ class MultiModeOT(PromptedCLIP):
     def class_features(self) -> Features:
         context, *deep = self.prompt_learner().text  # each (N, b, w)
         classes, modes = self.eos.shape
-        n_ctx = context.shape[1]
-        first, rest = self.embeddings[:, :, :1], self.embeddings[:, :, 1 + n_ctx :]
-        rows = torch.cat([first, context.expand(classes, -1, -1, -1), rest], 2).flatten(0, 1)
+        rows = insert_context(self.embeddings, context).flatten(0, 1)  # (K * N, L, w)
         outputs = encode_text(self.clip, rows, [p.repeat(classes, 1, 1) for p in deep])
         outputs = outputs.unflatten(0, (classes, modes))  # (K, N, L, w)
         at_eos = self.eos[:, :, None, None].expand(-1, -1, 1, outputs.shape[-1])
@@ -136,13 +132,8 @@ class MultiModeOT(PromptedCLIP):
 
     def logits(self, image: Features, text: Features) -> Tensor:
         result = self.head()(image, text)
-        self.unconverged += result.unconverged  # on the device; read once an epoch
+        self.unconverged += result.unconverged
         return self.logit_scale * result.similarity
-
-    def pop_unconverged(self) -> int:
-        count = int(self.unconverged)
-        self.unconverged.zero_()
-        return count
 
 
 class ALIGN(MultiModeOT):

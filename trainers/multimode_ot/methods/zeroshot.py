@@ -6,18 +6,18 @@ ICML 2021.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..class_tokens import readable, tokenize
-from ..encoders import encode_image, encode_text, project_text
-from ..model import PromptedCLIP, normalised
+from ..encoders import encode_text_pooled
+from ..model import normalised
+from ..prompts import NoPrompts
+from ..single_mode import SingleMode
 from ..templates import DATASET_TEMPLATES, DEFAULT_TEMPLATE, IMAGENET_TEMPLATES
 
 
-class ZeroshotCLIP(PromptedCLIP):
+class ZeroshotCLIP(SingleMode):
     """One template, the data set's own."""
 
     name = "ZeroshotCLIP"
@@ -26,29 +26,20 @@ class ZeroshotCLIP(PromptedCLIP):
     def templates(self) -> list[str]:
         return [DATASET_TEMPLATES.get(self.dataset or "", DEFAULT_TEMPLATE)]
 
-    def set_classes(self, classnames: Sequence[str]) -> None:
-        if not len(classnames):
-            raise ValueError("classnames is empty: at least one class name is needed")
-        self.classnames = [readable(name) for name in classnames]
+    def build_prompt_learner(self) -> nn.Module:
+        return NoPrompts()
 
     def class_features(self) -> Tensor:
         """`(K, d)`: normalised, averaged over the templates, normalised."""
         per_template = []
         for template in self.templates():
-            texts = [template.format(name) for name in self.classnames]
+            texts = [template.format(readable(name)) for name in self.classnames]
             ids = tokenize(texts, self.clip.context_length).to(self.device)
             eos = ids.argmax(-1)  # the EOS has the highest id
             ids = ids[:, : int(eos.max()) + 1]
-            outputs = encode_text(self.clip, self.clip.token_embedding(ids))
-            pooled = outputs[torch.arange(len(ids), device=ids.device), eos]
-            per_template.append(normalised(project_text(self.clip, pooled)))
+            embeddings = self.clip.token_embedding(ids)
+            per_template.append(normalised(encode_text_pooled(self.clip, embeddings, eos)))
         return normalised(torch.stack(per_template).mean(0))
-
-    def image_features(self, images: Tensor) -> Tensor:
-        return normalised(encode_image(self.clip, images, pooled_only=True)[:, 0, 0])
-
-    def logits(self, image: Tensor, text: Tensor) -> Tensor:
-        return self.logit_scale * image @ text.T
 
 
 class ZeroshotCLIP2(ZeroshotCLIP):
