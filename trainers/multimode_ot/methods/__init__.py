@@ -3,6 +3,6 @@
 No trainer is registered here: `multimode_ot.trainer` and `multimode_ot.baselines` do that.
 """
 
-from . import multimode, zeroshot
+from . import cocoop, coop, ivlp, maple, multimode, plot, vpt, zeroshot
 
-__all__ = ["multimode", "zeroshot"]
+__all__ = ["cocoop", "coop", "ivlp", "maple", "multimode", "plot", "vpt", "zeroshot"]

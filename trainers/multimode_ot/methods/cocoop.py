@@ -1,0 +1,104 @@
+"""CoCoOp: a context that depends on the image.
+
+K. Zhou, J. Yang, C. C. Loy, Z. Liu, "Conditional Prompt Learning for Vision-Language Models",
+CVPR 2022 (arXiv 2203.05557).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..backbone import CLIP
+from ..class_tokens import insert_context
+from ..config import Check
+from ..encoders import encode_text_pooled
+from ..model import normalised
+from ..prompts import ContextLearner
+from ..single_mode import LearnedContext
+
+# Memory for the text tower's activations. Every image has text features of its own, so a step
+# runs B * K sequences; they go through the tower in chunks of at most this. No result depends
+# on it.
+ACTIVATION_BYTES = 2 * 2**30
+WIDTHS_PER_BLOCK = 20  # what a block keeps of one token, in multiples of the tower's width
+
+
+class ConditionalContextLearner(ContextLearner):
+    """A context, and the meta-net that shifts it by a function of the image feature."""
+
+    def __init__(self, clip: CLIP, n_ctx: int, sentence: str):
+        super().__init__(clip, n_ctx, sentence)
+        hidden = clip.embed_width // 16
+        self.meta_net = nn.Sequential(
+            OrderedDict(
+                linear1=nn.Linear(clip.embed_width, hidden),
+                relu=nn.ReLU(),
+                linear2=nn.Linear(hidden, clip.text_width),
+            )
+        )
+
+    def shifted(self, image: Tensor) -> Tensor:
+        """The contexts `(B, b, w)` of normalised image features `(B, d)`."""
+        return self.ctx + self.meta_net(image).unsqueeze(1)
+
+
+class Conditional(NamedTuple):
+    """Normalised features of `B` images, and of the `K` classes as each image sees them."""
+
+    image: Tensor  # (B, d)
+    text: Tensor  # (B, K, d)
+
+
+class CoCoOp(LearnedContext):
+    """Every image shifts the context of all classes."""
+
+    name = "CoCoOp"
+    prompt_learner: ConditionalContextLearner
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        super().check_settings(check)
+        check.at_least("N_CTX", 1)
+
+    def build_prompt_learner(self) -> ConditionalContextLearner:
+        words = self.settings.CTX_INIT.replace("_", " ")
+        n_ctx = len(words.split()) or self.settings.N_CTX
+        return ConditionalContextLearner(self.clip, n_ctx, words)
+
+    def class_features(self) -> tuple[()]:
+        """Nothing: all that is known of the classes depends on the image."""
+        return ()
+
+    def image_features(self, images: Tensor) -> Conditional:
+        image = super().image_features(images)
+        contexts = self.prompt_learner.shifted(image)  # (B, b, w)
+        pairs = torch.arange(len(images) * len(self.eos), device=image.device)
+        chunks = pairs.split(self.sequences_at_once())
+        recompute = torch.is_grad_enabled() and len(chunks) > 1
+        parts = [
+            checkpoint(self.text_features, contexts, pair, use_reentrant=False)
+            if recompute
+            else self.text_features(contexts, pair)
+            for pair in chunks
+        ]
+        return Conditional(image, torch.cat(parts).unflatten(0, (len(images), -1)))
+
+    def text_features(self, contexts: Tensor, pair: Tensor) -> Tensor:
+        """Normalised text features `(P, d)` of the (image, class) pairs `b * K + k`."""
+        image, label = pair // len(self.eos), pair % len(self.eos)
+        rows = insert_context(self.embeddings[label], contexts[image])
+        return normalised(encode_text_pooled(self.clip, rows, self.eos[label]))
+
+    def sequences_at_once(self) -> int:
+        clip, tokens = self.clip, self.embeddings.shape[1]
+        layers = clip.text_layers if torch.is_grad_enabled() else 1
+        kept = layers * WIDTHS_PER_BLOCK * clip.text_width * clip.dtype.itemsize
+        return max(1, ACTIVATION_BYTES // (tokens * kept))
+
+    def logits(self, image: Conditional, text: tuple[()]) -> Tensor:
+        return self.logit_scale * (image.text @ image.image.unsqueeze(-1)).squeeze(-1)

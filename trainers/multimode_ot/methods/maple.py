@@ -1,0 +1,58 @@
+"""MaPLe: deep text prompts, and visual prompts that are linear maps of them.
+
+M. U. Khattak, H. Rasheed, M. Maaz, S. Khan, F. S. Khan, "MaPLe: Multi-modal Prompt Learning",
+CVPR 2023 (arXiv 2210.03117).
+"""
+
+from __future__ import annotations
+
+from ..backbone import CLIP
+from ..config import Check
+from ..prompts import ContextLearner, Prompts, coupling, deep_prompts
+from ..single_mode import LearnedContext
+
+MOST_INITIALISED = 4  # longer contexts start at random, initial words or not
+
+
+def initial_sentence(ctx_init: str, n_ctx: int) -> str:
+    """The words that start a context of MaPLe or IVLP, and stand in its prompt."""
+    return ctx_init.replace("_", " ") if n_ctx <= MOST_INITIALISED else ""
+
+
+class CoupledPromptLearner(ContextLearner):
+    """Text prompts of every layer, and one map a layer to the visual prompts.
+
+    Args:
+        depth: prompted layers, the input's included.
+    """
+
+    def __init__(self, clip: CLIP, n_ctx: int, sentence: str, depth: int):
+        super().__init__(clip, n_ctx, sentence)
+        self.compound_prompts_text = deep_prompts(depth, n_ctx, clip.text_width)
+        self.proj, self.compound_prompt_projections = coupling(clip, depth)
+
+    def forward(self) -> Prompts:
+        text = [self.ctx, *self.compound_prompts_text]
+        maps = [self.proj, *self.compound_prompt_projections]
+        return Prompts(text, [f(p) for f, p in zip(maps, text, strict=True)])
+
+
+class MaPLe(LearnedContext):
+    """Coupled prompts in both towers."""
+
+    name = "MaPLe"
+    checkpoint_name = "MultiModalPromptLearner"
+    checkpoint_prefix = "prompt_learner."
+    prompt_learner: CoupledPromptLearner
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        super().check_settings(check)
+        check.at_least("N_CTX", 1)
+        check.at_least("PROMPT_DEPTH", 1)
+
+    def build_prompt_learner(self) -> CoupledPromptLearner:
+        s = self.settings
+        self.check_depth("PROMPT_DEPTH", text=True, vision=True)
+        sentence = initial_sentence(s.CTX_INIT, s.N_CTX)
+        return CoupledPromptLearner(self.clip, s.N_CTX, sentence, s.PROMPT_DEPTH)

@@ -1,0 +1,79 @@
+"""PLOT: several prompts a class, transported to the local features of the image.
+
+G. Chen, W. Yao, X. Song, X. Li, Y. Rao, K. Zhang, "PLOT: Prompt Learning with Optimal Transport
+for Vision-Language Models", ICLR 2023 (arXiv 2210.01253).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..class_tokens import embed_classes, insert_context
+from ..config import Check
+from ..encoders import encode_image, encode_text_pooled
+from ..model import PromptedCLIP, normalised
+from ..prompts import ContextLearner
+from ..transport import Sinkhorn
+from ..transport.hierarchical import TOKEN_COST_BYTES
+from ..transport.token_level import token_transport
+
+# The released program's solver. Its stopping rule spans the whole call, so a logit depends
+# slightly on who shares the batch.
+SOLVER = Sinkhorn(epsilon=0.1, max_iterations=100, tolerance=1e-2, rule="scaling")
+
+
+class PLOT(PromptedCLIP):
+    """`N` generic contexts. Local features are the attention pool's outputs on a ResNet (as
+    published), and the projected patch tokens on a ViT."""
+
+    name = "PLOT"
+    prompt_learner: ContextLearner
+    embeddings: Tensor  # (K, L, w)
+    eos: Tensor  # (K,)
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        super().check_settings(check)
+        check.at_least("N", 1)
+        check.at_least("N_CTX", 1)
+        check.one_of("CLASS_TOKEN_POSITION", ("end",))
+        if check.settings.CSC:
+            check.refuse("CSC", "the prompts of PLOT are shared by all classes")
+        if check.settings.CTX_INIT:
+            check.refuse("CTX_INIT", "the prompts of PLOT start at random, so that they differ")
+
+    def build_prompt_learner(self) -> ContextLearner:
+        return ContextLearner(self.clip, self.settings.N_CTX, copies=(self.settings.N,))
+
+    def set_classes(self, classnames: Sequence[str]) -> None:
+        super().set_classes(classnames)
+        tokens = embed_classes(self.clip, classnames, [self.prompt_learner.prefix])
+        self.register_buffer("embeddings", tokens.embeddings.squeeze(1), persistent=False)
+        self.register_buffer("eos", tokens.eos.squeeze(1), persistent=False)
+
+    def class_features(self) -> Tensor:
+        """`(K, N, d)`, not normalised."""
+        prompts = self.settings.N
+        embeddings = self.embeddings.unsqueeze(1).expand(-1, prompts, -1, -1)
+        rows = insert_context(embeddings, self.prompt_learner.ctx).flatten(0, 1)
+        pooled = encode_text_pooled(self.clip, rows, self.eos.repeat_interleave(prompts))
+        return pooled.unflatten(0, (-1, prompts))
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """`(B, 1 + J, d)`, pooled and local, not normalised."""
+        return encode_image(self.clip, images)[:, 0]
+
+    def logits(self, image: Tensor, text: Tensor) -> Tensor:
+        """`<T, S>` for the similarities `S` of local features and prompts, and the plan `T`."""
+        local, prompts = normalised(image[:, 1:]), normalised(text)
+        u, v = local.unsqueeze(1), prompts.unsqueeze(1)  # (B, 1, J, d), (K, 1, N, d)
+        a, b = (torch.full_like(x[..., 0], 1 / x.shape[2]) for x in (u, v))
+        solved = token_transport(u, v, a, b, SOLVER, TOKEN_COST_BYTES)
+        self.unconverged += solved.unconverged
+        similarity = solved.similarity[:, 0, :, 0]  # (B, K)
+        if self.dataset == "ImageNet":  # the original adds the pooled similarity there
+            similarity = similarity + normalised(image[:, 0]) @ normalised(text.mean(1)).T
+        return self.logit_scale * similarity
