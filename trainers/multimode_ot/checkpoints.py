@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a checkpoint, or one with objects that are not read; they are named.
+        ValueError: not a checkpoint, or one with an object of an unknown class; it is named.
     """
     path = Path(path)
     if not path.is_file():
@@ -49,9 +50,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         with torch.serialization.safe_globals([*admitted, collections.defaultdict, dict]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[-1]
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it holds a {refused[1]}" if refused else str(error).strip().splitlines()[0]
         raise ValueError(
-            f"{path} is not a checkpoint of tensors and plain data: {reason}"
+            f"{path} is not a checkpoint of tensors and plain data, and is not read: {reason}"
         ) from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
