@@ -12,9 +12,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-# exp(-cost / epsilon) must stay a normal float32 number (above 1.2e-38 = exp(-87)) for costs up
-# to 4, the largest that two levels of cosine distances make.
-SMALLEST_KERNEL_EPSILON = 0.05
+# exp(-cost / epsilon) must stay a normal float32 number, above 1.2e-38 = exp(-87).
+LARGEST_KERNEL_EXPONENT = 80
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ class Sinkhorn:
     exact at the end. Computes in float32 at least.
 
     Args:
-        epsilon: entropic regularisation. Below 0.05 the logarithmic form is used, which does not
-            underflow.
+        epsilon: entropic regularisation.
         max_iterations: iterations at most.
         tolerance: of the stopping rule.
         rule: `marginal` stops when the row-marginal violation `sum_j |sum_l T_jl - a_j|` is at
@@ -85,6 +83,9 @@ class Sinkhorn:
         kernel_if_nan: where a group's plan has a NaN, take the kernel `exp(-C / epsilon)` itself
             for the whole group, as the released program of ALIGN does.
         unrolled: differentiate through the iterations instead of holding the plan constant.
+        largest_cost: a bound of the costs, 4 for two levels of cosine distances. Where
+            `exp(-largest_cost / epsilon)` would underflow (by default for an epsilon below 0.05),
+            the slower logarithmic form is used.
 
     Raises:
         ValueError: an argument outside its range.
@@ -98,6 +99,7 @@ class Sinkhorn:
     min_iterations: int | Tensor = 0
     kernel_if_nan: bool = False
     unrolled: bool = False
+    largest_cost: float = 4.0
 
     def __post_init__(self) -> None:
         if not self.epsilon > 0:
@@ -108,6 +110,10 @@ class Sinkhorn:
             raise ValueError(f"tolerance {self.tolerance} must not be negative")
         if self.rule not in ("marginal", "scaling"):
             raise ValueError(f"rule {self.rule!r} must be 'marginal' or 'scaling'")
+        if any(axis < 0 for axis in self.groups):
+            raise ValueError(f"groups {self.groups} must count the axes from the front")
+        if not self.largest_cost > 0:
+            raise ValueError(f"largest_cost {self.largest_cost} must be positive")
 
     def __call__(
         self, cost: Tensor, a: Tensor | None = None, b: Tensor | None = None
@@ -123,36 +129,43 @@ class Sinkhorn:
             ValueError: marginals whose sizes do not fit the cost.
         """
         cost = cost if cost.dtype == torch.float64 else cost.float()
-        with torch.set_grad_enabled(self.unrolled and torch.is_grad_enabled()):
+        differentiable = self.unrolled and torch.is_grad_enabled()
+        with (
+            torch.set_grad_enabled(differentiable),
+            torch.autocast(cost.device.type, enabled=False),
+        ):
             form = self.form(cost)
             scaling = self.scale(form, _marginal("a", a, cost, -2), _marginal("b", b, cost, -1))
             plan = form.plan(scaling.u, scaling.v)
         return SinkhornResult(cost, plan, self.epsilon, *scaling[2:])
 
+    @property
+    def in_log_form(self) -> bool:
+        return self.largest_cost / self.epsilon > LARGEST_KERNEL_EXPONENT
+
     def form(self, cost: Tensor) -> _KernelForm | _LogForm:
-        """The kernel of a cost `(..., J, L)`, in the form that is safe for this epsilon."""
-        return (_LogForm if self.epsilon < SMALLEST_KERNEL_EPSILON else _KernelForm)(
-            cost, self.epsilon
-        )
+        """The kernel of a cost `(..., J, L)`, in the form that does not underflow."""
+        return (_LogForm if self.in_log_form else _KernelForm)(cost, self.epsilon)
 
     def scale(self, form: _KernelForm | _LogForm, a: Tensor, b: Tensor) -> Scaling:
         """Scale a kernel to marginals `a` `(..., J)` and `b` `(..., L)`."""
-        v = form.start(b)
-        u = form.start(a)
+        no_row, no_column = a == 0, b == 0
+        u, v = form.start(no_row, a.dtype), form.start(no_column, b.dtype)
         product = form.times(v)
-        iterations = torch.zeros((), dtype=torch.long, device=a.device)
-        active = torch.ones((), dtype=torch.bool, device=a.device)
+        active = self._by_group(torch.ones_like(no_row[..., 0]), "amax")
+        iterations = torch.zeros_like(active, dtype=torch.long)
+        rows = self._by_group((~no_row).sum(-1), "sum")
         for step in range(1, self.max_iterations + 1):
             old_u = u
-            u = _where(active, form.update(a, product), u)
-            v = _where(active, form.update(b, form.times_transposed(u)), v)
+            u = _where(active, form.update(a, product, no_row), u)
+            v = _where(active, form.update(b, form.times_transposed(u), no_column), v)
             product = form.times(v)
             violation = (form.row_sums(u, product) - a).abs().sum(-1)
             if self.rule == "marginal":
                 done = self._by_group(violation, "amax") <= self.tolerance
             else:
-                change = (form.scaling(u) - form.scaling(old_u)).abs().mean(-1)
-                done = self._by_group(change, "mean") < self.tolerance
+                change = (form.scaling(u) - form.scaling(old_u)).abs().sum(-1)
+                done = self._by_group(change, "sum") / rows < self.tolerance
             iterations = iterations + active
             active = active & ~(done & (step >= self.min_iterations))
             # A host may look; on an accelerator looking would stall it, so the converged
@@ -161,12 +174,13 @@ class Sinkhorn:
                 break
         if self.kernel_if_nan:
             # A plan is NaN where a scaling is not finite: an infinite one meets a zero.
-            bad = ~(u.isfinite().all(-1) & v.isfinite().all(-1))
-            bad = self._by_group(bad.float(), "amax") > 0
-            u, v = _where(~bad, u, form.start(u)), _where(~bad, v, form.start(v))
+            sound = (u.isfinite() | no_row).all(-1) & (v.isfinite() | no_column).all(-1)
+            bad = self._by_group(~sound, "amax")
+            u = _where(~bad, u, form.start(no_row, u.dtype))
+            v = _where(~bad, v, form.start(no_column, v.dtype))
         return Scaling(u, v, violation, iterations, done)
 
-    def _by_group(self, values: Tensor, how: Literal["amax", "mean"]) -> Tensor:
+    def _by_group(self, values: Tensor, how: Literal["amax", "sum"]) -> Tensor:
         """Reduce over all axes that index no groups; they stay, with size 1."""
         axes = tuple(i for i in range(values.ndim) if i not in self.groups)
         return getattr(values, how)(axes, keepdim=True) if axes else values
@@ -178,8 +192,9 @@ class _KernelForm:
     def __init__(self, cost: Tensor, epsilon: float):
         self.kernel = torch.exp(cost / -epsilon)
 
-    def start(self, marginal: Tensor) -> Tensor:
-        return torch.ones_like(marginal)
+    def start(self, empty: Tensor, dtype: torch.dtype) -> Tensor:
+        # Padding must be without mass from the first product on, or its length would be felt.
+        return (~empty).to(dtype)
 
     def times(self, v: Tensor) -> Tensor:
         # A batched product, since (K * v).sum(-1) writes a temporary of K's size.
@@ -188,8 +203,8 @@ class _KernelForm:
     def times_transposed(self, u: Tensor) -> Tensor:
         return (self.kernel.mT @ u.unsqueeze(-1)).squeeze(-1)
 
-    def update(self, marginal: Tensor, product: Tensor) -> Tensor:
-        return marginal / product
+    def update(self, marginal: Tensor, product: Tensor, empty: Tensor) -> Tensor:
+        return marginal / product.masked_fill(empty, 1)
 
     def row_sums(self, u: Tensor, product: Tensor) -> Tensor:
         return u * product
@@ -207,8 +222,10 @@ class _LogForm:
     def __init__(self, cost: Tensor, epsilon: float):
         self.log_kernel = cost / -epsilon
 
-    def start(self, marginal: Tensor) -> Tensor:
-        return torch.zeros_like(marginal)
+    def start(self, empty: Tensor, dtype: torch.dtype) -> Tensor:
+        return torch.zeros(empty.shape, dtype=dtype, device=empty.device).masked_fill(
+            empty, -torch.inf
+        )
 
     def times(self, v: Tensor) -> Tensor:
         return torch.logsumexp(self.log_kernel + v.unsqueeze(-2), -1)
@@ -216,8 +233,8 @@ class _LogForm:
     def times_transposed(self, u: Tensor) -> Tensor:
         return torch.logsumexp(self.log_kernel + u.unsqueeze(-1), -2)
 
-    def update(self, marginal: Tensor, product: Tensor) -> Tensor:
-        return marginal.log() - product
+    def update(self, marginal: Tensor, product: Tensor, empty: Tensor) -> Tensor:
+        return marginal.log() - product.masked_fill(empty, 0)
 
     def row_sums(self, u: Tensor, product: Tensor) -> Tensor:
         return (u + product).exp()
@@ -235,12 +252,13 @@ def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 
 def _marginal(name: str, given: Tensor | None, cost: Tensor, axis: int) -> Tensor:
-    size = cost.shape[axis]
+    shape = (*cost.shape[:-2], cost.shape[axis])
     if given is None:
-        return cost.new_full((*cost.shape[:-2], size), 1 / size)
-    if given.shape[-1] != size:
+        return cost.new_full(shape, 1 / shape[-1])
+    try:
+        return given.to(cost.dtype).expand(shape)
+    except RuntimeError:
         raise ValueError(
-            f"marginal {name} has {given.shape[-1]} entries; the cost of shape "
-            f"{tuple(cost.shape)} needs {size}"
-        )
-    return given.to(cost.dtype).expand(*cost.shape[:-2], size)
+            f"marginal {name} of shape {tuple(given.shape)} does not fit the cost of shape "
+            f"{tuple(cost.shape)}: it needs {shape}"
+        ) from None
