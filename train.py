@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 import fewshot_datasets  # noqa: F401  (registers the data sets)
@@ -87,6 +88,14 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     return cfg
 
 
+def write_to_log(text: str) -> None:
+    """Into the log alone: 300 lines of settings would bury what a terminal is watched for."""
+    log = getattr(sys.stdout, "file", None)
+    print(text, file=log or sys.stdout)
+    if log:
+        print(f"Settings and system information are in {log.name}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
     try:
@@ -98,8 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     setup_logger(cfg.OUTPUT_DIR)
     if torch.cuda.is_available() and cfg.USE_CUDA:
         torch.backends.cudnn.benchmark = True
-    print(cfg)
-    print(f"** System info **\n{collect_env_info()}\n")
+    write_to_log(f"{cfg}\n\n** System info **\n{collect_env_info()}\n")
     trainer = build_trainer(cfg)
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)

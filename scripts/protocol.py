@@ -3,7 +3,8 @@
     python scripts/protocol.py base2new_train METHOD SEED [DATASET] [KEY VALUE ...]
 
 Settings from the environment: those of runs.py, and SHOTS (16), SOURCE (of cross-dataset prompts:
-imagenet).
+imagenet); for compare also METHODS, SEEDS (1 2 3), several SHOTS, and PROTOCOL (base2new, fewshot,
+cross_dataset, domain).
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from fewshot_datasets import READERS
 from fewshot_datasets.check import check, config_name
+from multimode_ot.compare import table
+from multimode_ot.comparison import FOLDERS
 from multimode_ot.config import require_known
+from multimode_ot.model import find_method
 from multimode_ot.results import harmonic_mean
-from runs import CHECKOUT, Job, Run, data_root, make_run
+from runs import CHECKOUT, Job, Run, RunFailed, data_root, make_run, output_root
 from tabulate import tabulate
 
 DEMO, IMAGENET = "digits", "imagenet"
@@ -35,6 +40,16 @@ TARGETS = (
 )
 IMAGENET_VARIANTS = ("imagenetv2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 FEW_SHOTS = (1, 2, 4, 8, 16)
+COMPARED = ("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe", "PLOT", "ALIGN")
+COMMANDS = (
+    "base2new_train",
+    "base2new_test",
+    "fewshot",
+    "xd_train",
+    "xd_test",
+    "dg_test",
+    "compare",
+)
 
 
 def zero_shot(job: Job) -> Job:
@@ -83,14 +98,17 @@ def base2new_test(job: Job) -> None:
     print(f"\n{new.title}: {results['accuracy']:.2f}%, see {new.directory}")
 
 
+def fewshot_run(job: Job) -> Run:
+    place = job.folder("fewshot/{dataset}/shots_{shots}/{method}/{config}/seed{seed}")
+    title = f"{job.method} on {job.dataset}, {job.shots} shots, seed {job.seed}"
+    return make_run(title, job, place, "DATASET.NUM_SHOTS", job.shots)
+
+
 def fewshot(job: Job, shots: Sequence[int]) -> None:
     """Train and test on all classes, for each number of shots."""
     rows = []
     for number in shots:
-        each = replace(job, shots=number)
-        place = each.folder("fewshot/{dataset}/shots_{shots}/{method}/{config}/seed{seed}")
-        title = f"{job.method} on {job.dataset}, {number} shots, seed {job.seed}"
-        run = make_run(title, each, place, "DATASET.NUM_SHOTS", number)
+        run = fewshot_run(replace(job, shots=number))
         results = run.results()
         rows.append([number, results["accuracy"], results["seconds"], run.directory])
     print(f"\n{job.method} on {job.dataset}, seed {job.seed}, {results['backbone']}\n")
@@ -110,23 +128,76 @@ def xd_train(job: Job) -> None:
     print(f"\n{run.title}: {run.results()['accuracy']:.2f}%, see {run.directory}")
 
 
-def transfer(job: Job, targets: Sequence[str]) -> None:
-    """Test prompts of the source data set, `job.dataset`, on each target as it is."""
-    source = source_run(job)
-    if job.trains:
-        require_trained(source, f"scripts/xd_train.sh {job.method} {job.seed} {job.dataset}")
+def transfer_run(job: Job, target: str) -> Run:
+    """Test prompts of the source data set, `job.dataset`, on a target as it is."""
     origin = "" if job.dataset == IMAGENET else "_from_{dataset}"
-    rows = []
-    for target in targets:
-        place = "evaluation/{method}/{config}_{shots}shots" + origin
-        folder = job.folder(place) / target / f"seed{job.seed}"
-        title = f"{job.method} from {job.dataset} on {target}, seed {job.seed}"
-        run = make_run(title, job, folder, dataset=target, model=source.directory)
-        rows.append([target, run.results()["accuracy"], folder])
-    mean = sum(row[1] for row in rows) / len(rows)
+    place = job.folder("evaluation/{method}/{config}_{shots}shots" + origin)
+    title = f"{job.method} from {job.dataset} on {target}, seed {job.seed}"
+    model = source_run(job).directory
+    return make_run(title, job, place / target / f"seed{job.seed}", dataset=target, model=model)
+
+
+def transfer(job: Job, targets: Sequence[str]) -> None:
+    """Test what xd_train trained on each target."""
+    if job.trains:
+        command = f"scripts/xd_train.sh {job.method} {job.seed} {job.dataset}"
+        require_trained(source_run(job), command)
+    runs = [transfer_run(job, target) for target in targets]
+    rows = [
+        [target, run.results()["accuracy"], run.directory]
+        for target, run in zip(targets, runs, strict=True)
+    ]
+    rows.append(["mean", sum(row[1] for row in rows) / len(rows), ""])
     print(f"\n{job.method}, prompts from {job.dataset}, seed {job.seed}\n")
-    rows.append(["mean", mean, ""])
     print(tabulate(rows, ["data set", "accuracy %", "files"], floatfmt=("", ".2f")))
+
+
+def compare(datasets: Sequence[str]) -> None:
+    """Run what is missing of a whole comparison, then print and write its table."""
+    protocol = os.environ.get("PROTOCOL") or "base2new"
+    require_known("PROTOCOL", protocol, FOLDERS)
+    methods = (os.environ.get("METHODS") or " ".join(COMPARED)).split()
+    seeds = [int(seed) for seed in (os.environ.get("SEEDS") or "1 2 3").split()]
+    shots = [int(number) for number in (os.environ.get("SHOTS") or "16").split()]
+    if not datasets:
+        datasets = {"cross_dataset": TARGETS, "domain": IMAGENET_VARIANTS}.get(protocol, [DEMO])
+    datasets = [config_name(name) for name in datasets]
+    require_data(datasets)
+    failed = []
+    for job in [
+        Job(protocol, method, seed, dataset, number)
+        for dataset in datasets
+        for number in shots
+        for method in methods
+        for seed in (seeds if find_method(method).trains else [1])
+    ]:
+        for run in runs_of(job):
+            try:
+                run.results()
+            except RunFailed as error:
+                failed.append(str(error))
+                break
+    chosen = ["--protocol", protocol, "--methods", *methods, "--datasets"]
+    chosen += [READERS[name].__name__ for name in datasets]
+    root = output_root()
+    for style, file in {"markdown": "md", "csv": "csv", "json": "json"}.items():
+        path = root / "comparison" / f"{protocol}.{file}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(table([str(root), *chosen, "--format", style]) + "\n")
+    print("\n" + table([str(root), *chosen]))
+    print(f"\nWritten to {root / 'comparison'} as {protocol}.md, .csv and .json")
+    if failed:
+        raise RunFailed("\n".join(failed))
+
+
+def runs_of(job: Job) -> list[Run]:
+    """All runs of a protocol for one method, seed, data set and number of shots."""
+    if job.protocol == "base2new":
+        return list(base2new_runs(job))
+    if job.protocol == "fewshot":
+        return [fewshot_run(job)]
+    source = replace(job, protocol="cross_dataset", dataset=os.environ.get("SOURCE") or IMAGENET)
+    return [*([source_run(source)] if job.trains else []), transfer_run(source, job.dataset)]
 
 
 def require_trained(run: Run, command: str) -> None:
@@ -149,9 +220,10 @@ def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    commands = {"base2new_train", "base2new_test", "fewshot", "xd_train", "xd_test", "dg_test"}
     command, *words = arguments or [""]
-    require_known("protocol", command, commands)
+    require_known("script", command, COMMANDS)
+    if command == "compare":
+        return compare(words)
     usage = f"usage: bash scripts/{command}.sh METHOD SEED [DATASET] [KEY VALUE ...]"
     if len(words) < 2 or not words[1].isdigit():
         raise ValueError(usage)
@@ -184,5 +256,5 @@ def main(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RunFailed) as error:
         raise SystemExit(f"error: {error}") from None

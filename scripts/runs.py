@@ -60,8 +60,7 @@ class Job:
 
     def folder(self, template: str) -> Path:
         """An output folder; `{...}` in the template are this job's own values."""
-        root = Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
-        return root / template.format(
+        return output_root() / template.format(
             dataset=self.dataset,
             shots=self.shots,
             method=self.method,
@@ -114,8 +113,16 @@ class Run:
         print(f"{self.title}: {shlex.join(['python', 'train.py', *self.arguments])}", flush=True)
         call = [sys.executable, str(CHECKOUT / "train.py"), *self.arguments]
         if subprocess.call(call):
-            raise SystemExit(f"error: {self.title} failed; its log is {self.directory}/log.txt")
+            raise RunFailed(f"{self.title} failed; its log is {self.directory}/log.txt")
         return read_results(self.directory / FILE_NAME)
+
+
+class RunFailed(Exception):
+    """A call of train.py that ended with an error, which it has printed."""
+
+
+def output_root() -> Path:
+    return Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
 
 
 def data_root() -> Path:

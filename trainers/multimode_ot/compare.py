@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -138,7 +137,7 @@ def _csv(grid: Grid, interval: str) -> str:
     return stream.getvalue().rstrip("\n")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m multimode_ot.compare", description=__doc__.splitlines()[0]
     )
@@ -153,14 +152,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--paired", nargs=2, metavar="METHOD", help="compare two methods run by run")
     add("--published", action="store_true", help="add published averages as reference rows")
     add("--mix", action="store_true", help="allow different configurations in one table")
-    args = parser.parse_args(arguments)
-    try:
-        print(compare(args))
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
+    return parser.parse_args(arguments)
 
 
-def compare(args: argparse.Namespace) -> str:
+def table(arguments: Sequence[str] | None = None) -> str:
+    """The command's output for its arguments.
+
+    Raises:
+        ValueError, OSError: no results, unreadable ones, or mixed configurations.
+    """
+    args = parse_arguments(arguments)
     results = collect(args.output, args.protocol)
     for key, wanted in (
         ("method", args.methods),
@@ -193,5 +194,7 @@ def compare(args: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    main()
+    try:
+        print(table())
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None

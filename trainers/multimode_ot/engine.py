@@ -137,7 +137,7 @@ class PromptTrainer(TrainerX):
         correct = total = 0
         try:
             self.class_features = self.model.class_features()
-            for batch in tqdm(loader, desc=split):
+            for batch in tqdm(loader, desc=split, disable=None):
                 images, labels = self.parse_batch_test(batch)
                 output = self.model_inference(images)
                 self.evaluator.process(output, labels)
