@@ -111,6 +111,15 @@ def test_an_existing_division_is_used_as_it_is(tmp_path, load):
     assert not (tmp_path / "splits.json").exists()
 
 
+def test_the_few_shot_cache_is_not_taken_for_a_class(pictures, load, tmp_path_factory):
+    divided = tmp_path_factory.mktemp("divided")
+    divide(divided, train=["a", "b"], test=["a", "b"])
+    for root, classes in ((pictures, 3), (divided, 2)):
+        load("image_folder", root, shots=1, seed=1)
+        (root / "splits.json").unlink(missing_ok=True)
+        assert load("image_folder", root).num_classes == classes
+
+
 def test_without_test_the_images_of_val_are_tested_and_not_selected_on(tmp_path, load, capsys):
     divide(tmp_path, train=["a", "b"], val=["a", "b"])
     dataset = load("image_folder", tmp_path)

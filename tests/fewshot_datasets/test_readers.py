@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -142,6 +143,20 @@ def test_a_rebuilt_split_does_not_depend_on_the_seed_of_the_run(tmp_path, load):
         load("oxford_pets", root, shots=2, seed=seed)
     name = "oxford_pets/split_rebuilt_OxfordPets.json"
     assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+@pytest.mark.parametrize("config", ["caltech101", "imagenet"])
+def test_the_file_systems_order_does_not_matter(config, every_data_set, monkeypatch):
+    reader = READERS[config]
+    directory = reader.directory(str(every_data_set))
+    expected = reader.load_split(directory, write=False)
+    in_some_order = os.listdir
+
+    def in_reverse(path):
+        return sorted(in_some_order(path), reverse=True)
+
+    monkeypatch.setattr(os, "listdir", in_reverse)
+    assert reader.load_split(directory, write=False) == expected
 
 
 def test_the_published_split_wins_over_a_rebuilt_one(tmp_path, load):

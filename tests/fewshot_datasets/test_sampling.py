@@ -48,7 +48,7 @@ def test_sixteen_of_a_hundred_are_the_published_sixteen():
 def test_sampling_equals_the_hosts_own_sampler_on_interleaved_classes(tmp_path):
     image = tmp_path / "image.jpg"
     image.touch()
-    labels = [3, 1, 3, 2, 1, 1, 3, 2, 1, 3, 3]
+    labels = [3, 1, 3, 2, 1, 1, 3, 2, 1, 3, 3, 7, 7, 7]  # 7 has as many as the shots
     mine = [Record(str(i), label, "x") for i, label in enumerate(labels)]
     host = [Datum(str(image), label=label, classname=str(i)) for i, label in enumerate(labels)]
     random.seed(5)

@@ -41,6 +41,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["split.json"]
 
 
+def test_the_file_is_replaced_at_once_and_never_written_in_place(tmp_path, monkeypatch):
+    path = tmp_path / "split.json"
+    write_split(SPLIT, path)
+    monkeypatch.setattr(files.os, "replace", lambda source, target: None)
+    write_split(SPLIT._replace(test=SPLIT.train), path)
+    assert read_split(path) == SPLIT
+
+
 A = ["a.jpg", 0, "a"]
 
 

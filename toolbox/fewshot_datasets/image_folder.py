@@ -109,7 +109,8 @@ def deal_classes(classes: dict[str, list[str]]) -> Split:
             )
         records = [Record(image, label, folder) for image in images]
         random.Random(f"{BUILD_SEED} {folder}").shuffle(records)
-        n_test, n_val = max(1, round(0.3 * n)), round(0.2 * n)
+        # From two images on, both ends get at least one.
+        n_test, n_val = round(0.3 * n), round(0.2 * n)
         split.test.extend(records[:n_test])
         split.val.extend(records[n_test : n_test + n_val])
         split.train.extend(records[n_test + n_val :])
