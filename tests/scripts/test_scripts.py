@@ -1,0 +1,125 @@
+"""The shell scripts as a user calls them."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+
+def bash(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def script(name: str, arguments: str, folder: Path, **environment: str):
+    command = f"bash {shlex.quote(str(CHECKOUT / 'scripts' / name))} {arguments}"
+    return bash(command, folder, DATA="data", OUTPUT="out", **environment)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """One short run of the main job from another working directory, and what it printed."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    done = script("base2new_train.sh", "ALIGN 1 digits OPTIM.MAX_EPOCH 1", folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.mark.slow
+class TestBaseToNew:
+    def test_it_ends_with_a_table_of_both_halves_beside_zero_shot(self, trained):
+        _, output = trained
+        table = output[output.index("method") :]
+        numbers = {
+            row.split()[0]: [float(x) for x in row.split()[1:]]
+            for row in table.splitlines()
+            if row.startswith(("ALIGN", "ZeroshotCLIP"))
+        }
+        for base, new, mean, *_ in numbers.values():
+            assert mean == pytest.approx(2 * base * new / (base + new), abs=0.01)
+        assert set(numbers) == {"ALIGN", "ZeroshotCLIP"}
+
+    def test_it_writes_the_ecosystems_layout(self, trained):
+        folder, _ = trained
+        for place, subset in (("train_base", "base"), ("test_new", "new")):
+            run = folder / f"out/base2new/{place}/digits/shots_16/ALIGN/demo/seed1"
+            assert (run / "log.txt").is_file()
+            assert json.loads((run / "results.json").read_text())["subset"] == subset
+
+    def test_a_second_call_says_that_it_is_finished_and_trains_nothing(self, trained):
+        folder, first = trained
+        again = script("base2new_train.sh", "ALIGN 1 digits OPTIM.MAX_EPOCH 1", folder)
+        assert again.stdout.count("finished already") == 4
+        assert "epoch [1/" not in again.stdout
+        assert again.stdout[again.stdout.index("method") :] == first[first.index("method") :]
+
+    def test_other_settings_are_not_taken_for_the_finished_run(self, trained):
+        folder, _ = trained
+        other = script("base2new_train.sh", "ALIGN 1 digits OPTIM.MAX_EPOCH 2", folder)
+        assert other.returncode != 0
+        assert "other settings" in other.stderr
+        assert "FORCE=1" in other.stderr
+
+    def test_the_new_classes_can_be_tested_alone(self, trained):
+        folder, _ = trained
+        tested = script("base2new_test.sh", "ALIGN 1 digits OPTIM.MAX_EPOCH 1", folder, FORCE="1")
+        assert tested.returncode == 0, tested.stderr
+        assert "new classes" in tested.stdout
+        assert "epoch [1/" not in tested.stdout
+        kept = folder / "out/base2new/test_new/digits/shots_16/ALIGN/demo"
+        assert len([p for p in kept.iterdir() if p.name.startswith(".seed1-")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("base2new_train.sh", "ALING 1", ["METHOD 'ALING'", "ALIGN"]),
+        ("base2new_train.sh", "ALIGN one", ["usage: bash scripts/base2new_train.sh METHOD SEED"]),
+        ("base2new_train.sh", "ALIGN 1 digitz", ["digitz", "digits"]),
+        ("base2new_train.sh", "ALIGN 1 oxford_pets", ["oxford_pets", "missing"]),
+        ("base2new_test.sh", "ALIGN 7", ["nothing trained", "base2new_train.sh ALIGN 7"]),
+    ],
+)
+def test_a_wrong_call_is_one_clear_error(name, arguments, words, tmp_path):
+    refused = script(name, arguments, tmp_path)
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stderr
+    for word in words:
+        assert word in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_readmes_three_commands_take_a_folder_of_pictures_to_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(("red_square", "green_square", "blue_square")):
+        folder = tmp_path / "my_pictures" / name
+        folder.mkdir(parents=True)
+        for i in range(8):
+            pixels = rng.integers(0, 80, (40, 50, 3), dtype=np.uint8)
+            pixels[8:30, 10:40, label] = 255
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    readme = (CHECKOUT / "README.md").read_text()
+    section = readme[readme.index("## Your own images") :]
+    commands = re.search(r"```bash\n(.*?)```", section, re.DOTALL)[1].strip().splitlines()
+    assert len(commands) == 3
+    for command in commands:
+        # The README's commands run in the checkout; here its scripts are called from elsewhere.
+        command = command.replace("scripts/", f"{CHECKOUT}/scripts/")
+        done = bash(command, tmp_path, OUTPUT="output")
+        assert done.returncode == 0, done.stdout + done.stderr
+    for method in ("ZeroshotCLIP", "CoOp", "ALIGN"):
+        assert re.search(rf"\| {method} +\| .*\d\d\.\d\d", done.stdout)

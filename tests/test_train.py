@@ -1,0 +1,149 @@
+"""train.py in this process: its refusals, and short real runs on the demo."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))
+
+import train  # noqa: E402
+
+DATASET = str(CHECKOUT / "configs/datasets/digits.yaml")
+
+
+def config(method: str) -> str:
+    return str(CHECKOUT / f"configs/trainers/{method}/demo.yaml")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def run(data, tmp_path, monkeypatch, capfd):
+    """Call train.py; returns what it printed."""
+    threads = torch.get_num_threads()
+
+    def call(method: str, *options: object, folder: str = "run") -> str:
+        monkeypatch.setattr(sys, "stdout", sys.stdout)  # setup_logger replaces it
+        arguments = ["--root", data, "--output-dir", tmp_path / folder, "--seed", 1]
+        arguments += ["--trainer", method, "--dataset-config-file", DATASET]
+        arguments += ["--config-file", config(method)]
+        train.main([str(a) for a in (*arguments, *options)])
+        return capfd.readouterr().out
+
+    yield call
+    torch.set_num_threads(threads)
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+def losses(output: str) -> list[float]:
+    return [float(x) for x in re.findall(r"^epoch .* loss ([\d.]+)", output, re.MULTILINE)]
+
+
+BASE = ("DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "base")
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--trainer", "ALING"], ["--trainer 'ALING'", "did you mean ALIGN"]),
+            (["--config-file", "nowhere/demo.yaml"], ["no config file nowhere/demo.yaml"]),
+            (["TRAINER.ALIGN.NCTX", "2"], ["TRAINER.ALIGN.NCTX", "TRAINER.ALIGN.N_CTX"]),
+            (["OPTIM.MAX_EPOCH", "many"], ["OPTIM.MAX_EPOCH 'many'", "wants int"]),
+            (["TRAINER.ALIGN.HEAD", "papper"], ["TRAINER.ALIGN.HEAD 'papper'", "paper"]),
+            (["TRAINER.ALIGN.TRANSPORT", "ct"], ["ALIGN", "MultiModeOT"]),
+            (["DATASET.NAME", "Digit"], ["DATASET.NAME 'Digit'", "Digits"]),
+            (["DATASET.SUBSAMPLE_CLASSES", "bas"], ["SUBSAMPLE_CLASSES 'bas'", "base"]),
+            (["--backbone", "ViT-B16"], ["MODEL.BACKBONE.NAME 'ViT-B16'", "ViT-B/16"]),
+            (["OPTIM.LR"], ["'OPTIM.LR' has no value"]),
+        ],
+    )
+    def test_a_wrong_argument_is_refused_with_what_would_be_right(
+        self, arguments, words, data, tmp_path
+    ):
+        given = ["--root", str(data), "--output-dir", str(tmp_path / "out")]
+        if arguments[0] != "--trainer":
+            given += ["--trainer", "ALIGN"]
+        given += ["--dataset-config-file", DATASET]
+        if arguments[0] != "--config-file":
+            given += ["--config-file", config("ALIGN")]
+        with pytest.raises(SystemExit) as refusal:
+            train.main([*given, *arguments])
+        for word in words:
+            assert word in str(refusal.value)
+        assert not (tmp_path / "out").exists()
+
+    def test_a_wrong_key_in_a_file_names_the_file(self, tmp_path):
+        file = tmp_path / "mine.yaml"
+        file.write_text("OPTIM:\n  LRR: 0.1\n")
+        with pytest.raises(SystemExit, match=r"OPTIM\.LRR \(in .*mine\.yaml\).*OPTIM\.LR"):
+            train.main(["--trainer", "ALIGN", "--config-file", str(file)])
+
+    def test_an_image_size_that_the_backbone_does_not_take_is_refused(self, run):
+        with pytest.raises(ValueError, match=r"INPUT\.SIZE \(64, 64\).*\(32, 32\)"):
+            run("ALIGN", "INPUT.SIZE", "(64, 64)")
+
+
+class TestRuns:
+    @pytest.mark.slow
+    def test_training_lowers_the_loss_beats_zero_shot_and_transfers_its_prompts(
+        self, run, tmp_path
+    ):
+        output = run("ALIGN", *BASE, "OPTIM.MAX_EPOCH", 6)
+        assert sum(losses(output)[-3:]) < 0.7 * sum(losses(output)[:3])
+
+        saved = tmp_path / "run/MultiModalPromptLearner/model.pth.tar-6"
+        keys = torch.load(saved, weights_only=True)["state_dict"].keys()
+        assert all(key.startswith("prompt_learner.") for key in keys)
+        assert not any("token" in key or "embeddings" in key for key in keys)
+
+        run("ZeroshotCLIP", "--eval-only", *BASE, folder="zero")
+        trained, zero = results(tmp_path / "run"), results(tmp_path / "zero")
+        assert trained["accuracy"] > zero["accuracy"] + 5
+        assert (trained["subset"], trained["seed"], trained["shots"]) == ("base", 1, 16)
+        assert trained["epoch"] == 6
+        assert zero["shots"] == 0
+
+        load = ["--eval-only", "--model-dir", tmp_path / "run", "--load-epoch", 6]
+        new = ("DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "new")
+        run("ALIGN", *load, *new, folder="new")
+        assert results(tmp_path / "new")["subset"] == "new"
+        run("ALIGN", *load, *BASE, folder="again")
+        again = results(tmp_path / "again")
+        assert again["correct"] == trained["correct"]
+        assert again["epoch"] == 6
+        assert again["config_hash"] == trained["config_hash"]
+
+    @pytest.mark.parametrize("precision", ["fp32", "bf16", "amp"])
+    def test_every_precision_trains(self, run, precision):
+        output = run(
+            "MultiModeOT", *BASE, "OPTIM.MAX_EPOCH", 1, "OPTIM.WARMUP_EPOCH", -1,
+            "TRAINER.MULTIMODEOT.PREC", precision, "TEST.NO_TEST", True, "DATASET.NUM_SHOTS", 4,
+            "TRAIN.PRINT_FREQ", 1, "OPTIM.LR", 0.01,
+        )  # fmt: skip
+        assert losses(output)[-1] < losses(output)[0]
+
+    def test_a_nan_names_the_batch_and_the_tensor(self, run, tmp_path):
+        file = tmp_path / "prompts.pt"
+        model = train.multimode_ot.build_model("ALIGN", "demo-vit", ["zero"])
+        prompts = model.prompt_learner.state_dict()
+        prompts["ctx"][1] = torch.nan
+        torch.save(prompts, file)
+        depth = 1 + len(model.prompt_learner.compound_prompts_text)
+        with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1 .*\.png.*prompts\.ctx"):
+            run("ALIGN", *BASE, "MODEL.INIT_WEIGHTS", file, "TRAINER.ALIGN.PROMPT_DEPTH", depth)
+
+    def test_training_zero_shot_clip_evaluates_it(self, run, tmp_path):
+        assert "trains nothing" in run("ZeroshotCLIP", *BASE)
+        assert results(tmp_path / "run")["epoch"] == 0
