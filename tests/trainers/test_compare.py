@@ -136,5 +136,5 @@ def test_a_file_that_is_no_result_is_named(runs):
 
 
 def test_no_results_is_an_error_that_names_the_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="has no results.json"):
+    with pytest.raises(FileNotFoundError, match=r"has no results\.json"):
         table([str(tmp_path)])
