@@ -9,7 +9,8 @@ NeurIPS 2023 (arXiv 2309.13847), section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Literal, NamedTuple
 
 import torch
@@ -53,6 +54,15 @@ class HierarchicalResult:
     unconverged: Tensor
 
 
+def _outside_autocast(head):
+    @wraps(head)
+    def in_full_precision(self, image: Features, text: Features) -> HierarchicalResult:
+        with torch.autocast(image.pooled.device.type, enabled=False):
+            return head(self, image, text)
+
+    return in_full_precision
+
+
 @dataclass(frozen=True)
 class HierarchicalTransport:
     """The head of the paper: `similarity = 1 - <T, C>`.
@@ -61,7 +71,7 @@ class HierarchicalTransport:
     for the cost `1 - <u_mj, v_nl>`; all marginals are uniform.
 
     Args:
-        transport: solves both levels.
+        transport: solves both levels; a Sinkhorn is told how large beta makes the costs.
         beta: weight of the token-level distance.
         alignment: `hierarchical`; `prompt` (`C` without `dt`); `token` (`C = dt`); `mean` (the
             uniform prompt-level plan instead of the solved one).
@@ -77,6 +87,14 @@ class HierarchicalTransport:
     def needs_tokens(self) -> bool:
         return self.alignment == "token" or (self.alignment != "prompt" and self.beta != 0)
 
+    @property
+    def _prompt_level(self) -> Transport:
+        if not isinstance(self.transport, Sinkhorn):
+            return self.transport
+        largest_cost = max(self.transport.largest_cost, 2 + 2 * self.beta)
+        return replace(self.transport, largest_cost=largest_cost)
+
+    @_outside_autocast
     def __call__(self, image: Features, text: Features) -> HierarchicalResult:
         """Features in any floating dtype; the result is float32, or float64 for float64."""
         image, text = _full_precision(image), _full_precision(text)
@@ -90,7 +108,7 @@ class HierarchicalTransport:
         if self.alignment == "mean":
             plan = torch.full_like(cost, 1 / cost[0, 0].numel())
             return HierarchicalResult(1 - cost.mean((-2, -1)), cost, plan, unconverged)
-        solved = self.transport(cost, *_uniform(cost))
+        solved = self._prompt_level(cost, *_uniform(cost))
         unconverged = unconverged + _unconverged(solved, cost)
         return HierarchicalResult(1 - solved.transport_cost, cost, solved.plan, unconverged)
 
@@ -130,6 +148,7 @@ class ReleasedTransport:
             kernel_if_nan=True,
         )
 
+    @_outside_autocast
     def __call__(self, image: Features, text: Features) -> HierarchicalResult:
         """Features in any floating dtype; the result is float32, or float64 for float64."""
         image, text = _full_precision(image), _full_precision(text)
@@ -196,8 +215,8 @@ def _measure(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Tokens, zeroed where masked, and their uniform masses."""
     if mask is None:
         return tokens, tokens.new_full(tokens.shape[:-1], 1 / tokens.shape[-2])
-    mass = mask / mask.sum(-1, keepdim=True)
-    return tokens.masked_fill(~mask.unsqueeze(-1), 0), mass.to(tokens.dtype)
+    present = mask.to(tokens.dtype)
+    return tokens.masked_fill(~mask.unsqueeze(-1), 0), present / present.sum(-1, keepdim=True)
 
 
 def _uniform(cost: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from .sinkhorn import Scaling, Sinkhorn
 from .variants import ConditionalTransport, ExactTransport
 
 Transport = Sinkhorn | ConditionalTransport | ExactTransport
+CLASS_AXIS = 2
 
 
 class TokenTransport(NamedTuple):
@@ -42,13 +44,17 @@ def token_transport(
         u: `(B, M, J, d)` and v: `(K, N, L, d)`, normalised, zero where padded.
         a: `(B, M, J)` and b: `(K, N, L)`, marginals, zero where padded.
         transport: Sinkhorn's stopping rule spans all problems, however they are chunked.
-        cost_bytes: classes are processed in chunks whose costs take at most this.
+        cost_bytes: classes are processed in chunks whose costs take at most this; all at once
+            where a stopping rule that spans them cannot be told chunk by chunk.
 
     Gradients reach `u` and `v` with the plans held constant, and only each problem's scalings are
     kept for the backward pass; it makes the costs again.
     """
     per_class = u[:, :, :, 0].numel() * v[0, :, :, 0].numel() * u.element_size()
     step = max(1, cost_bytes // per_class)
+    if isinstance(transport, Sinkhorn) and CLASS_AXIS not in transport.groups:
+        # The largest violation of all is that of some chunk; a mean change is of no chunk.
+        step = len(v) if transport.unrolled or transport.rule == "scaling" else step
     if isinstance(transport, Sinkhorn) and not transport.unrolled:
         return TokenTransport(*_SinkhornTokens.apply(u, v, a, b, transport, step))
     parts = []
@@ -77,25 +83,30 @@ class _SinkhornTokens(torch.autograd.Function):
     def forward(ctx, u, v, a, b, solver: Sinkhorn, step: int):
         chunks = list(_chunks(len(v), step))
         solved = [_solve(u, v[s], a, b[s], solver) for s in chunks]
-        if len(chunks) > 1 and not solver.groups:
+        converged = [part.scaling.converged for part in solved]
+        if len(chunks) > 1 and CLASS_AXIS not in solver.groups:
             # One stopping rule spans the chunks: whoever stopped early catches up.
-            last = torch.stack([part.scaling.iterations for part in solved]).amax()
+            last = torch.stack([part.scaling.iterations for part in solved]).amax(0)
             longer = replace(solver, min_iterations=last)
             for i, s in enumerate(chunks):
                 on_host = last.device.type == "cpu"
-                if not (on_host and bool(solved[i].scaling.iterations == last)):
+                if not (on_host and torch.equal(solved[i].scaling.iterations, last)):
                     solved[i] = _solve(u, v[s], a, b[s], longer)
+            converged = [torch.stack(converged).all(0)] * len(chunks)
+        problems = [(*u.shape[:2], *v[s].shape[:2]) for s in chunks]
+        capped = [(~c).expand(shape).sum() for c, shape in zip(converged, problems, strict=True)]
         ctx.save_for_backward(u, v, *(t for part in solved for t in part.scaling[:2]))
         ctx.chunks, ctx.solver = chunks, solver
         outcome = (
             torch.cat([part.similarity for part in solved], 2),
             torch.cat([part.mass for part in solved], 2),
-            torch.stack([part.unconverged for part in solved]).sum(),
+            torch.stack(capped).sum(),
         )
         ctx.mark_non_differentiable(*outcome[1:])
         return outcome
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad, *_):
         u, v, *scalings = ctx.saved_tensors
         modes, flat_u = u.shape[:2], u.flatten(0, 1)  # (B * M, J, d)
@@ -123,7 +134,6 @@ class _SinkhornTokens(torch.autograd.Function):
 class _Solved(NamedTuple):
     similarity: Tensor
     mass: Tensor
-    unconverged: Tensor
     scaling: Scaling
 
 
@@ -137,9 +147,8 @@ def _solve(u: Tensor, v: Tensor, a: Tensor, b: Tensor, solver: Sinkhorn) -> _Sol
         b[None, None].expand(*problems, -1),
     )
     plan = form.plan(scaling.u, scaling.v).mT
-    unconverged = (~scaling.converged).expand(problems).sum()
     mass = plan.sum((-2, -1))
-    return _Solved(plan.mul_(similarity).sum((-2, -1)), mass, unconverged, scaling)
+    return _Solved(plan.mul_(similarity).sum((-2, -1)), mass, scaling)
 
 
 def _similarities(u: Tensor, v: Tensor) -> Tensor:
