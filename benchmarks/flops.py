@@ -1,0 +1,80 @@
+"""The floating-point operations that a step cannot avoid, by counting its matrix products.
+
+Counted once each: what is the same for many rows (patches, the words before the class names) is
+counted for as many rows as differ, padding not at all. Backward passes count the products that
+carry a gradient to a prompt; frozen weights get none. Whatever is linear in the activations
+(softmax, norms, Sinkhorn's products of a matrix and a vector) is left out.
+"""
+
+from __future__ import annotations
+
+import torch
+from measure import seconds
+from torch import Tensor
+
+from multimode_ot.class_tokens import tokenize
+from multimode_ot.model import PromptedCLIP
+
+
+def step_flops(model: PromptedCLIP, batch: int, training: bool) -> dict[str, float]:
+    """Operations of one step by part: `image`, `text`, `transport`.
+
+    Args:
+        model: ALIGN with a ViT and the paper's head.
+        batch: images `B`.
+        training: forward and backward; otherwise one forward pass with given class features.
+    """
+    passes = 2 if training else 1
+    prefixes, tails = text_lengths(model)  # (N,), (K,)
+    own = float(tails.sum() * len(prefixes) + prefixes.sum())
+    pairs = float((tails[:, None] * (prefixes + (tails[:, None] + 1) / 2)).sum())
+    width, joint = model.clip.text_width, model.clip.embed_width
+    text = model.clip.text_layers * _block(own, width, pairs) + _linear(own, width, joint)
+
+    visual, settings = model.clip.visual, model.settings
+    rows = batch * settings.VISION_PROMPT_NUMBER
+    locals_ = visual.tokens + settings.N_CTX  # J
+    lengths = (prefixes + tails[:, None] - 3).sum()  # without SOS, ".", EOS
+    cells = float(rows * locals_ * lengths)  # of all token-level costs
+    transport = _linear(cells, joint, 1)
+    return {
+        "image": _image(visual, batch, rows, locals_ + 1, joint, passes),
+        "text": passes * text if training else 0.0,
+        # The backward pass makes the costs again and has one product for either side.
+        "transport": transport * (4 if training else 1),
+    }
+
+
+def _image(visual, batch: int, rows: int, tokens: int, joint: int, passes: int) -> float:
+    width, stock = visual.width, visual.tokens + 1
+    blocks = len(visual.transformer.resblocks) * _block(rows * tokens, width, rows * tokens**2)
+    total = passes * (blocks + _linear(rows * tokens, width, joint))
+    # In the first block, queries, keys and values of the stock tokens are the same for all modes,
+    # and no gradient goes further than them.
+    total -= passes * _linear(rows * stock, width, 3 * width)
+    total += _linear(batch * stock, width, 3 * width)
+    return total + _linear(batch * visual.tokens, visual.conv1.weight[0].numel(), width)
+
+
+def text_lengths(model: PromptedCLIP) -> tuple[Tensor, Tensor]:
+    """Tokens before the class name, `(N,)`, and from there to the EOS, `(K,)`."""
+    prefixes = tokenize(model.prompt_learner.prefixes).argmax(-1)
+    return prefixes, model.eos[:, 0].cpu() + 1 - prefixes[0]
+
+
+def _linear(rows: float, inputs: int, outputs: int) -> float:
+    return 2.0 * rows * inputs * outputs
+
+
+def _block(tokens: float, width: int, pairs: float) -> float:
+    """A transformer block: 12 w^2 weights, and 2 products of width w for each attending pair."""
+    return _linear(tokens, width, 12 * width) + 4.0 * pairs * width
+
+
+def matmul_rate(dtype: torch.dtype = torch.float32) -> float:
+    """Operations per second of one matrix product of the image tower's size."""
+    rows, width = 3184, 768
+    left, right = torch.randn(rows, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype)
+    out = torch.empty(rows, 4 * width, dtype=dtype)
+    fastest = min(seconds(lambda: torch.mm(left, right, out=out)) for _ in range(5))
+    return _linear(rows, width, 4 * width) / fastest
