@@ -94,6 +94,9 @@ class TrainerBase:
                 checkpoint["state_dict"] = run_state.get("weights", checkpoint["state_dict"])
             optim, sched = self._optims[name], self._scheds[name]
             epoch = apply_checkpoint(checkpoint, self._models[name], optim, sched)
+            if run_state is not None:
+                # A trainer may save within an epoch, under the number it will have when finished.
+                epoch = run_state["epoch"]
         return epoch
 
     def load_model(self, directory: str | None, epoch: int | None = None) -> None:
@@ -189,6 +192,9 @@ class TrainerBase:
             self._progress.position = None
         self._progress.position = (self.max_epoch, 0)
         self.after_train()
+
+    def _checkpoint_due(self, finished: int) -> bool:
+        return False
 
     def before_train(self) -> None:
         pass

@@ -27,6 +27,7 @@ _LOADERS = ("train_loader_x", "train_loader_u", "val_loader", "test_loader")
 # Set by the loop itself, or settings of this very call.
 _FRAMEWORK = {"epoch", "start_epoch", "max_epoch", "batch_idx", "num_batches"}
 _FRAMEWORK |= {"cfg", "device", "output_dir", "time_start"}
+_FRAMEWORK |= {"_models", "_optims", "_scheds", "_writer", "_progress"}
 
 
 class Progress:
@@ -129,7 +130,7 @@ class Progress:
         return {
             name: value
             for name, value in vars(self.trainer).items()
-            if not name.startswith("_") and name not in _FRAMEWORK and _is_plain(value)
+            if name not in _FRAMEWORK and _is_plain(value)
         }
 
     def _restore_attributes(self, state: dict[str, Any]) -> None:

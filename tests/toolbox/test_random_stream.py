@@ -1,0 +1,96 @@
+"""Section 14: what draws random numbers, and in which order."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from dassl.engine import build_trainer
+from dassl.utils import set_random_seed
+
+
+def states():
+    return random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()  # noqa: NPY002
+
+
+def int64():
+    return torch.empty((), dtype=torch.int64).random_().item()
+
+
+def test_building_draws_only_the_few_shot_picks_and_the_model(make_cfg, monkeypatch):
+    make = make_cfg()
+    set_random_seed(1)
+    build_trainer(make)
+    after = states()
+    set_random_seed(1)
+    for shots, per_class in ((4, 6), (4, 2)):  # training, then validation with all it has
+        for _ in range(4):
+            if per_class >= shots:
+                random.sample(range(per_class), shots)
+    torch.empty(4, 16).normal_(std=0.02)
+    torch.nn.Linear(192, 16)
+    torch.nn.GRU(16, 16)
+    assert after[0] == random.getstate()
+    assert after[2] == torch.get_rng_state().tolist()
+
+
+def test_a_cached_few_shot_sample_draws_nothing_from_python(make_cfg):
+    build_trainer(make_cfg())
+    set_random_seed(1)
+    before = random.getstate()
+    build_trainer(make_cfg())
+    assert random.getstate() == before
+
+
+def test_resuming_and_the_writer_draw_nothing(make_trainer):
+    trainer = make_trainer()
+    before = states()
+    trainer.before_train()
+    trainer._progress.begin()
+    assert states() == before
+
+
+def test_an_evaluation_draws_one_seed(make_trainer):
+    trainer = make_trainer()
+    torch.manual_seed(3)
+    trainer.test()
+    after = states()
+    torch.manual_seed(3)
+    int64()
+    assert states() == after
+
+
+def test_an_epoch_draws_the_base_seed_and_then_the_order(make_trainer):
+    trainer = make_trainer("INPUT.TRANSFORMS", "['normalize']")
+    order = []
+    trainer.forward_backward = lambda batch: order.extend(batch["index"].tolist())
+    torch.manual_seed(3)
+    trainer.run_epoch()
+    after = states()
+    torch.manual_seed(3)
+    int64()
+    generator = torch.Generator().manual_seed(int64())
+    assert order == torch.randperm(16, generator=generator).tolist()
+    assert states() == after
+
+
+@pytest.mark.parametrize("options", [(), ("TRAIN.CHECKPOINT_BATCHES", 1, "DATALOADER.CACHE_MB", 1)])
+def test_a_seeded_training_gives_these_batches_whatever_is_saved_or_cached(
+    make_trainer, tmp_path, options
+):
+    def batches(trainer):
+        seen = []
+        step = trainer.forward_backward
+
+        def note(batch):
+            seen.append(batch["img"].clone())
+            return step(batch)
+
+        trainer.forward_backward = note
+        trainer.train()
+        return seen
+
+    one = batches(make_trainer("OUTPUT_DIR", tmp_path / "one"))
+    other = batches(make_trainer("OUTPUT_DIR", tmp_path / "other", *options))
+    assert len(one) == 12
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
