@@ -72,6 +72,7 @@ A = ["a.jpg", 0, "a"]
             {"train": [A, ["b.jpg", 0, "b"]], "val": [], "test": [A]},
             "label 0 is called 'a' and 'b'",
         ),
+        ({"train": [["b.jpg", 1, "b"]], "val": [], "test": [A]}, "'train' has label 0 of 1"),
         ({"train": [A], "val": [], "test": [["b.jpg", 1, "b"]]}, "label 1 .* which 'train' lacks"),
         ({"train": [A], "val": [["b.jpg", 0, "b"]], "test": [A]}, "which 'train' calls 'a'"),
     ],

@@ -153,7 +153,8 @@ def broken_images(image_dir: str, paths: list[str], title: str) -> list[str]:
             with Image.open(full) as image:
                 image.convert("RGB")
         except Exception as e:  # decoders raise many types; any of them means: not usable
-            return f"{full} ({type(e).__name__}: {e})"
+            reason = str(e).replace(repr(full), "this file")
+            return f"{full} ({type(e).__name__}: {reason})"
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

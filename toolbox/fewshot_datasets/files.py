@@ -94,6 +94,17 @@ def list_visible(directory: Path) -> list[str]:
     return sorted(n for n in os.listdir(require_dir(directory)) if not n.startswith("."))
 
 
+def list_class(folder: Path) -> list[str]:
+    """Sorted names of the files in a class folder; raises DatasetError if it is empty.
+
+    An empty one is an unpacking that was cut short, and would leave a hole in the labels.
+    """
+    files = list_visible(folder)
+    if not files:
+        raise DatasetError(f"the class folder {folder} is empty")
+    return files
+
+
 def list_folders(directory: Path) -> list[str]:
     """Sorted names of the visible sub-directories of `directory`."""
     require_dir(directory)

@@ -22,7 +22,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .base import FewShotDataset
-from .files import DatasetError, list_folders, list_visible, read_lines, say
+from .files import DatasetError, list_class, list_folders, read_lines, say
 from .legacy import StaleCache, read_pickle
 from .splits import Record, Split, check_labels
 
@@ -103,6 +103,6 @@ def read_synsets(images: Path, below: str, names: dict[str, str]) -> list[Record
         prefix = f"{below}/{synset}" if below else synset
         records += [
             Record(f"{prefix}/{file}", label, names[synset])
-            for file in list_visible(images / below / synset)
+            for file in list_class(images / below / synset)
         ]
     return records

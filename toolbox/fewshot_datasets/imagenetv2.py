@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .files import list_visible
+from .files import list_class
 from .imagenet import ImageNetVariant
 from .splits import Record
 
@@ -28,5 +28,5 @@ class ImageNetV2(ImageNetVariant):
         return [
             Record(f"{label}/{file}", label, name)
             for label, name in enumerate(names.values())
-            for file in list_visible(images / str(label))
+            for file in list_class(images / str(label))
         ]

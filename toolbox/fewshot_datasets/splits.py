@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
-from .files import DatasetError, list_folders, list_visible, read_json, write_json
+from .files import DatasetError, list_class, list_folders, read_json, write_json
 
 T = TypeVar("T")
 
@@ -87,6 +87,9 @@ def check_labels(split: Split, source: object) -> None:
                 f"{source}: label {record.label} is called {names[record.label]!r} "
                 f"and {record.classname!r}"
             )
+    for label in range(len(names)):
+        if label not in names:
+            raise DatasetError(f"{source}: no image of 'train' has label {label} of {max(names)}")
     for key in ("val", "test"):
         for record in getattr(split, key):
             if names.get(record.label) != record.classname:
@@ -153,7 +156,7 @@ def split_folders(
     return split_groups(
         [
             Record(f"{folder}/{file}", label, names.get(folder, folder))
-            for file in list_visible(image_dir / folder)
+            for file in list_class(image_dir / folder)
         ]
         for label, folder in enumerate(folders)
     )
