@@ -26,14 +26,20 @@ def _defaultdict(*_factory: Any) -> dict:
     return {}
 
 
-_INERT_NAMES = (
-    "torch.optim.lr_scheduler.CosineAnnealingLR",
-    "torch.optim.lr_scheduler.MultiStepLR",
-    "torch.optim.lr_scheduler.StepLR",
-    "torch.optim.sgd.SGD",
-    "torch.optim.adam.Adam",
-    "torch.optim.adamw.AdamW",
-)
+# The reader finds what is admitted by the name that it bears.
+_defaultdict.__module__ = "collections"
+_defaultdict.__name__ = _defaultdict.__qualname__ = "defaultdict"
+_INERT = [
+    type(name, (Inert,), {"__module__": module, "__qualname__": name})
+    for module, name in (
+        ("torch.optim.lr_scheduler", "CosineAnnealingLR"),
+        ("torch.optim.lr_scheduler", "MultiStepLR"),
+        ("torch.optim.lr_scheduler", "StepLR"),
+        ("torch.optim.sgd", "SGD"),
+        ("torch.optim.adam", "Adam"),
+        ("torch.optim.adamw", "AdamW"),
+    )
+]
 
 
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
@@ -48,10 +54,8 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint {path}")
-    admitted: list[Any] = [(Inert, name) for name in _INERT_NAMES]
-    admitted += [(_defaultdict, "collections.defaultdict"), (dict, "builtins.dict")]
     try:
-        with torch.serialization.safe_globals(admitted):
+        with torch.serialization.safe_globals([*_INERT, _defaultdict, dict]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
