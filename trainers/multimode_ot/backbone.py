@@ -11,6 +11,8 @@ import gzip
 import io
 import math
 import os
+import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -38,14 +40,20 @@ class CLIP(nn.Module):
     def __init__(self, state: Mapping[str, Tensor], name: str = "CLIP"):
         """Raises `ValueError` if `state` is not an OpenAI CLIP state dict."""
         super().__init__()
+        no_clip = f"{name} is not an OpenAI CLIP state dict"
+        if not isinstance(state, Mapping):
+            raise ValueError(f"{no_clip}: it holds a {type(state).__name__}")
         state = {k: v for k, v in state.items() if k not in _ARCHIVE_CONSTANTS}
         missing = [k for k in _ALWAYS_THERE if k not in state]
         if missing:
-            raise ValueError(f"{name} is not an OpenAI CLIP state dict: it lacks {missing}")
+            raise ValueError(f"{no_clip}: it lacks {missing}")
         self.name = name
         width, embed = state["text_projection"].shape
         with torch.device("meta"):
-            self.visual = _vision_tower(state, embed)
+            try:
+                self.visual = _vision_tower(state, embed)
+            except KeyError as error:
+                raise ValueError(f"{no_clip}: it lacks {error}") from None
             self.transformer = Transformer(width, _count_blocks(state, "transformer.resblocks."))
             self.token_embedding = nn.Embedding(*state["token_embedding.weight"].shape)
             self.positional_embedding = nn.Parameter(
@@ -58,13 +66,12 @@ class CLIP(nn.Module):
         try:
             outcome = self.load_state_dict(floats, assign=True, strict=False)
         except RuntimeError as error:  # sizes that do not fit each other
-            raise ValueError(f"{name} is not an OpenAI CLIP state dict: {error}") from None
+            raise ValueError(f"{no_clip}: {error}") from None
         # Files stripped of the batch counter, which only training reads, are whole.
         absent = [k for k in outcome.missing_keys if not k.endswith("num_batches_tracked")]
         if absent or outcome.unexpected_keys:
             raise ValueError(
-                f"{name} is not an OpenAI CLIP state dict: it lacks {absent[:5]}, "
-                f"and has unknown {outcome.unexpected_keys[:5]}"
+                f"{no_clip}: it lacks {absent[:5]}, and has unknown {outcome.unexpected_keys[:5]}"
             )
         for key, buffer in self.named_buffers():
             if buffer.is_meta:
@@ -145,7 +152,7 @@ def _count_blocks(state: Mapping[str, Tensor], prefix: str) -> int:
 
 
 def _vision_tower(state: Mapping[str, Tensor], embed: int) -> VisionTransformer | ModifiedResNet:
-    if "visual.proj" in state:
+    if _count_blocks(state, "visual.transformer.resblocks."):
         width, _, patch, _ = state["visual.conv1.weight"].shape
         grid = math.isqrt(state["visual.positional_embedding"].shape[0] - 1)
         layers = _count_blocks(state, "visual.transformer.resblocks.")
@@ -218,13 +225,25 @@ def _locate(name: str) -> Path:
 
 
 def _read_state(path: Path) -> Mapping[str, Tensor]:
-    if path.suffix == ".gz":
-        with gzip.open(path) as stream:
-            return torch.load(io.BytesIO(stream.read()), map_location="cpu", weights_only=True)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
-        if scripted:  # OpenAI's own files: TorchScript archives, which hold no Python pickle
+    if _is_torchscript(path):  # OpenAI's own files; no Python code is unpickled from them
+        with warnings.catch_warnings():  # that the format is old is nothing its user can change
+            warnings.filterwarnings("ignore", "`?torch.jit.load")
             return torch.jit.load(str(path), map_location="cpu").state_dict()
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            content = io.BytesIO(stream.read())
+        state = torch.load(content, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, gzip.BadGzipFile):
+        # Not chained: torch's message advises to load the file with its code.
+        raise ValueError(
+            f"{path} is not an OpenAI CLIP state dict: it is damaged, no file of torch.save, or "
+            "holds more than tensors and plain values, which is never loaded"
+        ) from None
     return state.get("state_dict", state) if isinstance(state, dict) else state
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())

@@ -17,9 +17,9 @@ from torch import Tensor
 LEAVES = ("z", "u", "h", "v")
 
 
-def leaves_and_head(head, one_length: bool = False):
-    """The head as a function of the four feature tensors, and these."""
-    image, text = image_and_text(one_length=one_length)
+def leaves_and_head(head):
+    """The four feature tensors, and the head's similarity and whole result as functions of them."""
+    image, text = image_and_text()
     leaves = [t.clone().requires_grad_() for t in (*image[:2], *text[:2])]
 
     def similarity(z: Tensor, u: Tensor, h: Tensor, v: Tensor) -> Tensor:
@@ -95,9 +95,8 @@ def test_gradcheck_of_the_token_levels_entropic_value():
 def test_gradcheck_of_the_unrolled_head(beta):
     """Unrolled and converged, the gradient is the whole derivative of the similarity."""
     solver = Sinkhorn(0.5, 200, 1e-11, unrolled=True)
-    leaves, similarity, _ = leaves_and_head(HierarchicalTransport(solver, beta))
-    few = [leaf.detach()[:2, :1].clone().requires_grad_() for leaf in leaves]
     image, text = image_and_text()
+    few = [t[:2, :1].clone().requires_grad_() for t in (*image[:2], *text[:2])]
     head = HierarchicalTransport(solver, beta)
 
     def value(z: Tensor, u: Tensor, h: Tensor, v: Tensor) -> Tensor:
