@@ -19,7 +19,7 @@ from fewshot_datasets.check import check, config_name
 from multimode_ot.compare import table
 from multimode_ot.comparison import FOLDERS
 from multimode_ot.config import require_known
-from multimode_ot.model import find_method
+from multimode_ot.factory import find_method
 from multimode_ot.results import harmonic_mean
 from runs import CHECKOUT, Job, Run, RunFailed, data_root, make_run, output_root
 from tabulate import tabulate

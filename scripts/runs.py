@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from multimode_ot.model import find_method
+from multimode_ot.factory import find_method
 from multimode_ot.results import FILE_NAME, config_hash, read_results
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,8 @@ from importlib.metadata import version
 
 from .backbone import CLIP, available_backbones, load_clip
 from .config import extend_cfg
-from .model import LoadReport, PromptedCLIP, build_model
+from .factory import build_model
+from .model import LoadReport, PromptedCLIP
 
 __version__ = version("multimode-ot")
 

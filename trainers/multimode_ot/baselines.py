@@ -6,9 +6,8 @@ Dassl refuses a second registration.
 
 from dassl.engine import TRAINER_REGISTRY
 
-from . import methods  # noqa: F401  (fills METHODS)
 from .engine import PromptTrainer
-from .model import METHODS
+from .factory import METHODS
 
 for _name in sorted(set(METHODS) - {"MultiModeOT", "ALIGN"}):
     _method = METHODS[_name]

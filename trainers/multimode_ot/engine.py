@@ -22,7 +22,8 @@ from yacs.config import CfgNode
 from .backbone import check_backbone, load_clip
 from .checkpoints import find_checkpoint, read_checkpoint
 from .config import Check
-from .model import PromptedCLIP, build_model, settings_of
+from .factory import build_model, settings_of
+from .model import PromptedCLIP
 from .results import config_hash, peak_memory_mb, versions, write_results
 
 

@@ -1,0 +1,64 @@
+"""`build_model`: any method of this package as a plain module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from yacs.config import CfgNode
+
+from . import methods  # noqa: F401  (fills METHODS)
+from .backbone import load_clip
+from .config import Check, default_settings, require_known
+from .model import METHODS, PromptedCLIP
+from .precision import resolve_precision
+
+
+def build_model(
+    method: str,
+    clip: Any,
+    classnames: Sequence[str],
+    cfg: CfgNode | None = None,
+    device: torch.device | str = "cpu",
+) -> PromptedCLIP:
+    """A prompt-learning model of any method of this package, without Dassl or data.
+
+    Args:
+        method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ...
+        clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`).
+        classnames: `K` class names.
+        cfg: a yacs node with `TRAINER.<METHOD>` (from `extend_cfg`), or that child alone. Without
+            it: the method's defaults in float32, with no more prompted layers than `clip` has.
+        device: where the model is put.
+
+    Returns:
+        A module from normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
+
+    Raises:
+        ValueError: unknown method or backbone, bad settings, no classes.
+    """
+    kind = find_method(method)
+    settings = default_settings(method) if cfg is None else settings_of(cfg, method)
+    if cfg is None:
+        settings.PREC = "fp32"
+    kind.check_settings(Check(settings, method))
+    backbone = load_clip(clip)
+    if cfg is None:
+        layers = backbone.text_layers
+        layers = min(layers, backbone.vision_layers or layers)
+        for key in [k for k in settings if "PROMPT_DEPTH" in k]:
+            settings[key] = min(settings[key], layers)
+    precision = resolve_precision(settings.PREC, device)
+    return kind(backbone, classnames, settings, precision).to(device)
+
+
+def find_method(name: str) -> type[PromptedCLIP]:
+    """The model class of a trainer's name; `ValueError` with the nearest names otherwise."""
+    require_known("method", name, METHODS)
+    return METHODS[name]
+
+
+def settings_of(cfg: CfgNode, method: str) -> CfgNode:
+    """The settings of a method in a whole config, or `cfg` itself if it is such a node."""
+    return cfg.TRAINER[method.upper()] if "TRAINER" in cfg else cfg
