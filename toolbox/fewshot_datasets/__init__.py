@@ -8,7 +8,6 @@ registers readers of the same names (CoOp, MaPLe, ...), use the host's or these,
 from __future__ import annotations
 
 import importlib
-import importlib.util
 
 from .base import FewShotDataset
 from .files import DatasetError
@@ -38,5 +37,4 @@ _MORE = {"digits": "Digits", "image_folder": "ImageFolder"}
 READERS: dict[str, type[FewShotDataset]] = {
     config: getattr(importlib.import_module(f"{__name__}.{config}"), reader)
     for config, reader in (PUBLISHED | _MORE).items()
-    if importlib.util.find_spec(f"{__name__}.{config}")
 }
