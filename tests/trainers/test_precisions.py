@@ -6,11 +6,9 @@ import pytest
 import torch
 from multimode_ot import build_model, precision
 from multimode_ot.config import PRECISIONS
-from multimode_ot.factory import METHODS, find_method
+from multimode_ot.factory import METHODS
 from parity import NAMES, random_images, settings
 from random_clip import random_state
-
-find_method("CoOp")  # fills METHODS
 
 
 @pytest.mark.parametrize("shape", ["tiny-vit", "tiny-resnet"])
