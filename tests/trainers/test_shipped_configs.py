@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from multimode_ot import extend_cfg
-from multimode_ot.factory import find_method
 from multimode_ot.config import Check, merge_file
+from multimode_ot.factory import find_method
 
 dassl_config = pytest.importorskip("dassl.config")
 ROOT = Path(__file__).parents[2] / "configs" / "trainers"
