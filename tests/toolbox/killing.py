@@ -39,6 +39,8 @@ def start(arguments: list[str], log: Path, last_call: int | None) -> tuple[int, 
             if calls == last_call:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+        # Its workers are not what is killed here: they end with it.
+        os.register_at_fork(after_in_child=lambda: sys.setprofile(None))
         status = 1
         try:
             sys.setprofile(count)

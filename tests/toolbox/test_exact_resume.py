@@ -169,6 +169,40 @@ def test_best_result_counters_and_averages_of_a_trainer_survive(make_trainer):
     assert second.previous_average["ctx"].shape == second.model.prompt_learner.ctx.shape
 
 
+def test_the_scale_of_a_gradient_scaler_survives(make_trainer):
+    options = ("TRAINER.COOP.PREC", "amp", "TRAIN.CHECKPOINT_FREQ", 1)
+    first = make_trainer(*options)
+    initial = first.scaler.get_scale()
+    stop_after(first, saves=2)
+    with pytest.raises(KeyboardInterrupt):
+        first.train()
+    second = make_trainer(*options)
+    second.before_train()
+    second._progress.begin()
+    assert second.scaler.get_scale() == first.scaler.get_scale() != initial
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_from_the_same_random_state(
+    make_trainer, tmp_path, data_root
+):
+    """The second start finds the few-shot cache, and so draws less from Python's generator."""
+    options = ("INPUT.TRANSFORMS", TRANSFORMS)
+    make_trainer(*options, "OUTPUT_DIR", tmp_path / "whole").train()
+    (cache,) = (data_root / "shapes" / "split_fewshot").iterdir()
+    cache.unlink()
+    stopped = make_trainer(*options)
+    assert cache.exists()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    stopped.after_epoch = stop
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train()
+    make_trainer(*options).train()
+    assert_equal_bits(weights(tmp_path / "whole"), weights(tmp_path / "run"))
+
+
 def test_settings_given_anew_win_over_the_interrupted_run(make_trainer):
     first = make_trainer("TRAIN.CHECKPOINT_FREQ", 1)
     first.patience = 3
