@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from multimode_ot import build_model, load_clip
-from multimode_ot.class_tokens import embed_classes, tokenize
+from multimode_ot.class_tokens import tokenize
 from multimode_ot.encoders import encode_image, encode_text, project_text
-from parity import random_images, settings
+from parity import random_images
 from random_clip import SHAPES, package_model, random_state
 from torch import Tensor
 
@@ -20,19 +20,17 @@ def tiny():
     return load_clip(random_state("tiny-vit"))
 
 
-def trace(transformer, run) -> tuple[list[Tensor], list[Tensor]]:
-    """The inputs and the outputs of every block of a tower during `run()`."""
-    inputs, outputs = [], []
-
-    def record(_, arguments, output):
-        inputs.append(arguments[0].detach().clone())
-        outputs.append(output.detach().clone())
-
-    hooks = [block.register_forward_hook(record) for block in transformer.resblocks]
+def inputs_of_blocks(transformer, run) -> list[Tensor]:
+    """What every block of a tower but a split first one was given during `run()`."""
+    inputs = []
+    hooks = [
+        block.ln_1.register_forward_pre_hook(lambda _, x: inputs.append(x[0].detach().clone()))
+        for block in transformer.resblocks
+    ]
     run()
     for hook in hooks:
         hook.remove()
-    return inputs, outputs
+    return inputs[-len(hooks) :]
 
 
 def random_prompts(width: int, depth: int, modes: int = 1) -> list[Tensor]:
@@ -68,8 +66,8 @@ def test_patches_follow_the_cls_in_reading_order(tiny):
     images = random_images("tiny-vit", 1)
     touched = images.clone()
     touched[:, :, 8:16, 24:32] += 10  # row 1, column 3 of a 4 x 4 grid
-    (before, *_), (after, *_) = (
-        trace(tiny.visual.transformer, lambda x=x: encode_image(tiny, x))[0]
+    before, after = (
+        inputs_of_blocks(tiny.visual.transformer, lambda x=x: encode_image(tiny, x))[0]
         for x in (images, touched)
     )
     assert (before != after).any(-1)[0].nonzero().flatten().tolist() == [1 + 4 + 3]
@@ -78,35 +76,51 @@ def test_patches_follow_the_cls_in_reading_order(tiny):
 # With prompts
 
 
-@pytest.mark.parametrize("depth", range(1, TEXT_LAYERS + 1))
-def test_text_prompts_land_behind_the_sos_and_flow_on_beyond_their_depth(tiny, depth):
+@pytest.mark.parametrize("layer", range(1, TEXT_LAYERS))
+def test_a_layers_text_prompts_replace_what_stood_behind_the_sos(tiny, layer):
+    """With one prompted layer more, that layer's input differs in the prompts' places alone;
+    before, nothing does, so what is not replaced flows on."""
     embeddings = tiny.token_embedding(tokenize(TEXTS))
-    _, *deep = random_prompts(tiny.text_width, depth, modes=len(TEXTS))
-    inputs, outputs = trace(tiny.transformer, lambda: encode_text(tiny, embeddings, deep))
-    assert torch.equal(inputs[0], embeddings + tiny.positional_embedding)
-    for layer in range(1, TEXT_LAYERS):
-        expected = outputs[layer - 1]
-        if layer < depth:
-            expected[:, 1 : 1 + N] = deep[layer - 1]  # row by row, without positional embedding
-        assert torch.equal(inputs[layer], expected)
+    deep = random_prompts(tiny.text_width, layer, modes=len(TEXTS))
+    without, with_layer = (
+        inputs_of_blocks(tiny.transformer, lambda p=p: encode_text(tiny, embeddings, p))
+        for p in (deep[:-1], deep)
+    )
+    assert torch.equal(with_layer[0], embeddings + tiny.positional_embedding)
+    for i in range(layer):
+        assert torch.equal(with_layer[i], without[i])
+    expected = without[layer].clone()
+    expected[:, 1 : 1 + N] = deep[-1]  # row by row, without positional embedding
+    assert torch.equal(with_layer[layer], expected)
 
 
-@pytest.mark.parametrize("depth", range(1, VISION_LAYERS + 1))
-def test_visual_prompts_land_last_and_flow_on_beyond_their_depth(tiny, depth):
+@pytest.mark.parametrize("layer", range(1, VISION_LAYERS))
+def test_a_layers_visual_prompts_replace_the_last_tokens(tiny, layer):
     images, modes = random_images("tiny-vit", 2), 3
-    visual = tiny.visual
-    prompts = random_prompts(tiny.vision_width, depth, modes)
-    inputs, outputs = trace(visual.transformer, lambda: encode_image(tiny, images, prompts))
-    (without, *_), _ = trace(visual.transformer, lambda: encode_image(tiny, images))
-    for row in range(len(images) * modes):
-        image, mode = divmod(row, modes)  # image-major
-        assert torch.equal(inputs[0][row, : 1 + PATCHES], without[image])
-        assert torch.equal(inputs[0][row, 1 + PATCHES :], visual.ln_pre(prompts[0][mode]))
-        for layer in range(1, VISION_LAYERS):
-            expected = outputs[layer - 1][row]
-            if layer < depth:
-                expected[1 + PATCHES :] = prompts[layer][mode]  # not normalised
-            assert torch.equal(inputs[layer][row], expected)
+    prompts = random_prompts(tiny.vision_width, layer + 1, modes)
+    without, with_layer = (
+        inputs_of_blocks(tiny.visual.transformer, lambda p=p: encode_image(tiny, images, p))
+        for p in (prompts[:-1], prompts)
+    )
+    for i in range(1, layer):
+        assert torch.equal(with_layer[i], without[i])
+    expected = without[layer].clone()
+    expected[:, 1 + PATCHES :] = prompts[-1].repeat(2, 1, 1)  # image-major, not normalised
+    assert torch.equal(with_layer[layer], expected)
+
+
+def test_the_first_visual_prompts_stand_last_without_positions_and_pass_the_first_norm(tiny):
+    images = random_images("tiny-vit", 2)
+    prompts = random_prompts(tiny.vision_width, 2, modes=3)
+    outputs = encode_image(tiny, images, prompts)
+    swapped = encode_image(tiny, images, [p.flip(1) for p in prompts])
+    order = [*range(1 + PATCHES), *reversed(range(1 + PATCHES, 1 + PATCHES + N))]
+    torch.testing.assert_close(swapped[:, :, order], outputs, atol=1e-5, rtol=0)
+    # A norm takes the scale away, here of the first layer's prompts and of no others.
+    first, second = prompts
+    scaled = encode_image(tiny, images, [3 * first, second])
+    torch.testing.assert_close(scaled, outputs, atol=1e-4, rtol=0)
+    assert (encode_image(tiny, images, [first, 3 * second]) - outputs).abs().max() > 1e-2
 
 
 def test_every_mode_of_an_image_is_that_image_with_one_prompt(tiny):
@@ -127,34 +141,27 @@ def test_a_resnet_takes_no_visual_prompts():
         encode_image(clip, random_images("tiny-resnet"), [torch.zeros(1, N, 8)])
 
 
-def test_text_cut_after_the_longest_eos_is_the_text_of_77_tokens(monkeypatch):
-    """Both the logits and the gradients: the text transformer is causal."""
-    images, names = random_images("tiny-vit"), ["cat", "a_giant_panda"]
+def test_text_cut_after_the_longest_eos_is_the_text_of_77_tokens(tiny):
+    """Both the features and the gradients: the text transformer is causal."""
+    ids = tokenize(TEXTS)
+    eos = ids.argmax(-1)
+    deep = [p.requires_grad_() for p in random_prompts(tiny.text_width, 2, modes=len(TEXTS))]
 
-    def logits_and_gradients():
-        torch.manual_seed(0)
-        clip = random_state("tiny-vit")
-        model = build_model("MultiModeOT", clip, names, settings("MultiModeOT", PROMPT_DEPTH=3))
-        logits = model(images)
-        F.cross_entropy(logits, torch.tensor([0, 1])).backward()
-        gradients = {k: p.grad for k, p in model.prompt_learner.named_parameters()}
-        return model.embeddings.shape[2], logits, gradients
+    def features_and_gradients(length: int):
+        embeddings = tiny.token_embedding(ids[:, :length]).requires_grad_()
+        outputs = encode_text(tiny, embeddings, deep)
+        features = project_text(tiny, outputs[torch.arange(len(ids)), eos])
+        gradients = torch.autograd.grad(features.square().sum(), [embeddings, *deep])
+        return features, gradients
 
-    def embed_all_77(clip, classnames, prefixes):
-        cut = embed_classes(clip, classnames, prefixes)
-        padding = clip.token_embedding.weight[0].expand(*cut.eos.shape, 77, -1)
-        whole = torch.cat([cut.embeddings, padding[:, :, cut.embeddings.shape[2] :]], 2)
-        return cut._replace(embeddings=whole)
-
-    short, cut, cut_gradients = logits_and_gradients()
-    monkeypatch.setattr("multimode_ot.methods.multimode.embed_classes", embed_all_77)
-    full, whole, whole_gradients = logits_and_gradients()
-    assert short < full == 77
-    torch.testing.assert_close(cut, whole, atol=1e-5, rtol=0)
-    for key, gradient in whole_gradients.items():
-        scale = gradient.abs().max()
-        assert scale > 0, key
-        assert (cut_gradients[key] - gradient).abs().max() < 1e-4 * scale, key
+    features, gradients = features_and_gradients(int(eos.max()) + 1)
+    whole, (of_whole, *of_deep) = features_and_gradients(77)
+    torch.testing.assert_close(features, whole, atol=1e-5, rtol=0)
+    kept = gradients[0].shape[1]
+    assert kept < 77 and not of_whole[:, kept:].any()
+    for one, other in zip(gradients, (of_whole[:, :kept], *of_deep), strict=True):
+        assert other.any()
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow
