@@ -60,6 +60,10 @@ class MultiModeOT(PromptedCLIP):
                 check.refuse("ALIGNMENT", "HEAD released knows 'hierarchical' and 'prompt'")
             if s.TRANSPORT != "sinkhorn":
                 check.refuse("TRANSPORT", "HEAD released knows 'sinkhorn'")
+            if s.BETA != 1:
+                check.refuse(
+                    "BETA", "HEAD released has no weight; ALIGNMENT 'prompt' is without it"
+                )
 
     def build_prompt_learner(self) -> nn.Module:
         s, clip = self.settings, self.clip
@@ -154,3 +158,5 @@ class ALIGN(MultiModeOT):
                 check.refuse(
                     key, f"ALIGN has {value!r}; use --trainer MultiModeOT for this ablation"
                 )
+        if not check.settings.BETA > 0:
+            check.refuse("BETA", "ALIGN has a token level; use --trainer MultiModeOT without it")
