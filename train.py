@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 
 import fewshot_datasets  # noqa: F401  (registers the data sets)
@@ -90,10 +91,7 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
 
 def write_to_log(text: str) -> None:
     """Into the log alone: 300 lines of settings would bury what a terminal is watched for."""
-    log = getattr(sys.stdout, "file", None)
-    print(text, file=log or sys.stdout)
-    if log:
-        print(f"Settings and system information are in {log.name}")
+    print(text, file=getattr(sys.stdout, "file", None) or sys.stdout)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -107,10 +105,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     setup_logger(cfg.OUTPUT_DIR)
     if torch.cuda.is_available() and cfg.USE_CUDA:
         torch.backends.cudnn.benchmark = True
+    print(f"Settings and system information are in the log of {cfg.OUTPUT_DIR}")
     write_to_log(f"{cfg}\n\n** System info **\n{collect_env_info()}\n")
-    trainer = build_trainer(cfg)
+    try:
+        trainer = build_trainer(cfg)
+        if args.eval_only:
+            trainer.load_model(args.model_dir, epoch=args.load_epoch)
+    except (ValueError, OSError) as error:
+        write_to_log(traceback.format_exc())
+        raise SystemExit(f"error: {error}") from None
     if args.eval_only:
-        trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()
     elif not args.no_train:
         trainer.train()

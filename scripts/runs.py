@@ -44,8 +44,10 @@ class Job:
     @property
     def config(self) -> str:
         """The published config of this protocol, unless CONFIG names another."""
-        if os.environ.get("CONFIG") and self.trains:
-            return os.environ["CONFIG"]
+        named = os.environ.get("CONFIG")
+        # Zero-shot CLIP stands beside every method and may lack a config of that name.
+        if named and (self.trains or config_file(self.method, named).is_file()):
+            return named
         table = yaml.safe_load((CHECKOUT / "configs/defaults.yaml").read_text())
         by_dataset = table[self.method][self.protocol]
         chosen = by_dataset.get(self.dataset, by_dataset["default"])
@@ -125,6 +127,10 @@ def output_root() -> Path:
     return Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
 
 
+def config_file(method: str, name: str) -> Path:
+    return CHECKOUT / f"configs/trainers/{method}/{name}.yaml"
+
+
 def data_root() -> Path:
     return Path(os.environ.get("DATA") or CHECKOUT / "data").expanduser().resolve()
 
@@ -141,7 +147,7 @@ def make_run(
 
     A method that trains nothing is evaluated either way.
     """
-    config = CHECKOUT / f"configs/trainers/{job.method}/{job.config}.yaml"
+    config = config_file(job.method, job.config)
     data = CHECKOUT / f"configs/datasets/{dataset or job.dataset}.yaml"
     arguments = ["--root", data_root(), "--seed", job.seed, "--trainer", job.method]
     arguments += ["--dataset-config-file", data, "--config-file", config]

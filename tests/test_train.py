@@ -47,7 +47,8 @@ def results(folder: Path) -> dict:
 
 
 def losses(output: str) -> list[float]:
-    return [float(x) for x in re.findall(r"^epoch .* loss ([\d.]+)", output, re.MULTILINE)]
+    """The epoch's mean loss, of each printed line."""
+    return [float(x) for x in re.findall(r"^epoch .* loss [\d.]+ \(([\d.]+)\)", output, re.M)]
 
 
 BASE = ("DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "base")
@@ -91,7 +92,7 @@ class TestRefusals:
             train.main(["--trainer", "ALIGN", "--config-file", str(file)])
 
     def test_an_image_size_that_the_backbone_does_not_take_is_refused(self, run):
-        with pytest.raises(ValueError, match=r"INPUT\.SIZE \(64, 64\).*\(32, 32\)"):
+        with pytest.raises(SystemExit, match=r"INPUT\.SIZE \(64, 64\).*\(32, 32\)"):
             run("ALIGN", "INPUT.SIZE", "(64, 64)")
 
 
@@ -101,7 +102,7 @@ class TestRuns:
         self, run, tmp_path
     ):
         output = run("ALIGN", *BASE, "OPTIM.MAX_EPOCH", 6)
-        assert sum(losses(output)[-3:]) < 0.7 * sum(losses(output)[:3])
+        assert losses(output)[-1] < 0.8 * losses(output)[0]
 
         saved = tmp_path / "run/MultiModalPromptLearner/model.pth.tar-6"
         keys = torch.load(saved, weights_only=True)["state_dict"].keys()
@@ -119,7 +120,7 @@ class TestRuns:
         new = ("DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "new")
         run("ALIGN", *load, *new, folder="new")
         assert results(tmp_path / "new")["subset"] == "new"
-        run("ALIGN", *load, *BASE, folder="again")
+        run("ALIGN", *load, *BASE, "OPTIM.MAX_EPOCH", 6, folder="again")
         again = results(tmp_path / "again")
         assert again["correct"] == trained["correct"]
         assert again["epoch"] == 6
@@ -128,11 +129,11 @@ class TestRuns:
     @pytest.mark.parametrize("precision", ["fp32", "bf16", "amp"])
     def test_every_precision_trains(self, run, precision):
         output = run(
-            "MultiModeOT", *BASE, "OPTIM.MAX_EPOCH", 1, "OPTIM.WARMUP_EPOCH", -1,
-            "TRAINER.MULTIMODEOT.PREC", precision, "TEST.NO_TEST", True, "DATASET.NUM_SHOTS", 4,
-            "TRAIN.PRINT_FREQ", 1, "OPTIM.LR", 0.01,
+            "MultiModeOT", *BASE, "OPTIM.MAX_EPOCH", 4, "TEST.NO_TEST", True,
+            "TRAINER.MULTIMODEOT.PREC", precision,
         )  # fmt: skip
-        assert losses(output)[-1] < losses(output)[0]
+        first, *_, last = losses(output)  # of the warm-up epoch, and of the fourth
+        assert last < 0.8 * first
 
     def test_a_nan_names_the_batch_and_the_tensor(self, run, tmp_path):
         file = tmp_path / "prompts.pt"

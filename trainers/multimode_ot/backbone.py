@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -163,15 +164,23 @@ def _vision_tower(state: Mapping[str, Tensor], embed: int) -> VisionTransformer 
     return ModifiedResNet(grid * 32, width, depths, embed)
 
 
+def clip_package() -> Any:
+    """The `clip` package: model names, download and tokenizer."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        import clip
+    return clip
+
+
 def available_backbones() -> list[str]:
     """CLIP's model names, then those that installed packages advertise.
 
     A package advertises weights by an entry point in the group `multimode_ot.backbones` whose
     value is a function without arguments that returns the path of a state-dict file.
     """
-    import clip
-
-    return clip.available_models() + sorted(e.name for e in entry_points(group=ENTRY_POINTS))
+    return clip_package().available_models() + sorted(
+        e.name for e in entry_points(group=ENTRY_POINTS)
+    )
 
 
 def load_clip(source: str | os.PathLike | Mapping[str, Tensor] | nn.Module) -> CLIP:
@@ -210,8 +219,7 @@ def _locate(name: str) -> Path:
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
             return Path(entry.load()())
-    import clip
-
+    clip = clip_package()
     url = clip.clip._MODELS[name]
     cache = Path("~/.cache/clip").expanduser()
     try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .backbone import CLIP
+from .backbone import CLIP, clip_package
 
 PLACEHOLDER = "X"  # one BPE token; holds the place of a context vector
 
@@ -38,8 +38,7 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
     Raises:
         ValueError: a text that is too long; it is named.
     """
-    import clip
-
+    clip = clip_package()
     rows = []
     for text in texts:
         try:

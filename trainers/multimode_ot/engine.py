@@ -83,7 +83,18 @@ class PromptTrainer(TrainerX):
         return batch["img"].to(self.device), batch["label"].to(self.device)
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
-        images, labels = self.parse_batch_train(batch)
+        try:
+            loss, accuracy = self._step(*self.parse_batch_train(batch))
+        except FloatingPointError as error:
+            where = f"epoch {self.epoch + 1}, batch {self.batch_idx + 1}"
+            files = ", ".join(batch.get("impath", [])[:4])
+            raise FloatingPointError(f"{where} ({files}): {error}") from None
+        if self.batch_idx + 1 == self.num_batches:
+            self.update_lr()
+        return {"loss": loss, "acc": accuracy}
+
+    def _step(self, images: Tensor, labels: Tensor) -> tuple[float, float]:
+        """One update of the prompts; the loss, and the accuracy in per cent."""
         logits = self.model(images)
         loss = F.cross_entropy(logits, labels)
         self.model_zero_grad()
@@ -92,21 +103,11 @@ class PromptTrainer(TrainerX):
         accuracy = compute_accuracy(logits.detach(), labels)[0]
         values = torch.stack([loss.detach().double(), accuracy.squeeze().double()]).tolist()
         if not math.isfinite(values[0]):
-            self._explain_nonfinite(images, batch)
+            self.model.diagnose(images)
+            raise FloatingPointError("the loss is NaN or Inf")
         self.scaler.step(self.optim)
         self.scaler.update()
-        if self.batch_idx + 1 == self.num_batches:
-            self.update_lr()
-        return dict(zip(("loss", "acc"), values, strict=True))
-
-    def _explain_nonfinite(self, images: Tensor, batch: dict[str, Any]) -> None:
-        where = f"epoch {self.epoch + 1}, batch {self.batch_idx + 1}"
-        files = ", ".join(batch.get("impath", [])[:4])
-        try:
-            self.model.diagnose(images)
-        except FloatingPointError as error:
-            raise FloatingPointError(f"{where} ({files}): {error}") from None
-        raise FloatingPointError(f"{where} ({files}): the loss is NaN or Inf")
+        return values[0], values[1]
 
     def after_epoch(self) -> None:
         self._report_unconverged("this epoch")

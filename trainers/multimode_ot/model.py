@@ -176,8 +176,9 @@ class PromptedCLIP(nn.Module, ABC):
             logits = self.logits(image, text)
         stalls = logits.is_cuda and self.prompt_learner.training
         if not stalls and not logits.isfinite().all():
-            raise_for_nonfinite(images=images, image_features=image, class_features=text)
-            raise_for_nonfinite(logits=logits)
+            prompts = dict(self.prompt_learner.named_parameters())
+            raise_for_nonfinite(images=images, prompts=prompts)
+            raise_for_nonfinite(image_features=image, class_features=text, logits=logits)
         return logits
 
     def tower_context(self, device: torch.device):
@@ -188,8 +189,6 @@ class PromptedCLIP(nn.Module, ABC):
     @torch.no_grad()
     def diagnose(self, images: Tensor) -> None:
         """Raise `FloatingPointError` naming the first non-finite tensor of a forward pass."""
-        parameters = dict(self.prompt_learner.named_parameters())
-        raise_for_nonfinite(images=images, prompts=parameters)
         training = self.prompt_learner.training
         try:
             self.eval()(images)
