@@ -165,7 +165,7 @@ def compare(datasets: Sequence[str]) -> None:
     require_data(datasets)
     failed = []
     for job in [
-        Job(protocol, method, seed, dataset, number)
+        Job(protocol, method, seed, dataset, number, common_backbone=True)
         for dataset in datasets
         for number in shots
         for method in methods

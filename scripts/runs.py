@@ -36,6 +36,7 @@ class Job:
     dataset: str
     shots: int
     options: tuple[str, ...] = ()
+    common_backbone: bool = False  # as the other methods' instead of as published
 
     @property
     def trains(self) -> bool:
@@ -49,7 +50,10 @@ class Job:
         if named and (self.trains or config_file(self.method, named).is_file()):
             return named
         table = yaml.safe_load((CHECKOUT / "configs/defaults.yaml").read_text())
-        by_dataset = table[self.method][self.protocol]
+        configs = table[self.method]
+        by_dataset = configs[self.protocol]
+        if self.common_backbone:
+            by_dataset = configs.get("common_backbone", {}).get(self.protocol, by_dataset)
         chosen = by_dataset.get(self.dataset, by_dataset["default"])
         if isinstance(chosen, dict):
             if self.shots not in chosen:
