@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import torch
 from measure import seconds
-from torch import Tensor
-
 from multimode_ot.class_tokens import tokenize
 from multimode_ot.model import PromptedCLIP
+from torch import Tensor
 
 
 def step_flops(model: PromptedCLIP, batch: int, training: bool) -> dict[str, float]:
@@ -58,8 +57,8 @@ def _image(visual, batch: int, rows: int, tokens: int, joint: int, passes: int) 
 
 def text_lengths(model: PromptedCLIP) -> tuple[Tensor, Tensor]:
     """Tokens before the class name, `(N,)`, and from there to the EOS, `(K,)`."""
-    prefixes = tokenize(model.prompt_learner.prefixes).argmax(-1)
-    return prefixes, model.eos[:, 0].cpu() + 1 - prefixes[0]
+    tails = [g.length for g in model.classes.groups for _ in range(g.classes)]
+    return tokenize(model.prompt_learner.prefixes).argmax(-1), torch.tensor(tails)
 
 
 def _linear(rows: float, inputs: int, outputs: int) -> float:

@@ -17,6 +17,7 @@ import torch
 from clip.model import CLIP as PackageCLIP
 from torch import Tensor, nn
 
+
 class Reference(nn.Module):
     """Images `(B, 3, H, W)` to logits `(B, K)`.
 

@@ -22,11 +22,10 @@ import torch
 import torch.nn.functional as F
 from flops import matmul_rate, step_flops
 from measure import in_subprocess, peak_bytes, seconds
+from multimode_ot.model import PromptedCLIP
 from reference import Reference
 from torch import Tensor, nn
 from workload import class_names, images_and_labels, our_model, package_clip
-
-from multimode_ot.model import PromptedCLIP
 
 AMORTISED_IMAGES = 100
 AGREEMENT = 1e-4

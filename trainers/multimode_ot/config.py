@@ -29,6 +29,8 @@ _MULTI_MODE: dict[str, Any] = {
     "EPSILON": 0.1,  # entropic regularisation; the first temperature of "ct"
     "MAX_ITERATIONS": 100,
     "TOLERANCE": 1e-3,  # row-marginal violation at which Sinkhorn stops (HEAD paper)
+    # What training may hold of the text tower; beyond it, classes are run in chunks, twice.
+    "MEMORY_MB": 8192,
 }
 _CONTEXT: dict[str, Any] = {"N_CTX": 16, "CTX_INIT": "", "PREC": "fp16"}
 _COOP = _CONTEXT | {"CSC": False, "CLASS_TOKEN_POSITION": "end"}

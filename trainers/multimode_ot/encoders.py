@@ -30,7 +30,7 @@ def encode_text(clip: CLIP, embeddings: Tensor, deep_prompts: Sequence[Tensor] =
         `(S, L, w)`; multiply with `clip.text_projection` for the joint space.
     """
     x = embeddings.to(clip.dtype) + clip.positional_embedding[: embeddings.shape[1]].to(clip.dtype)
-    for i, block in enumerate(clip.transformer.resblocks):
+    for i, block in enumerate(clip.transformer):
         if 1 <= i <= len(deep_prompts):
             prompt = deep_prompts[i - 1].to(x.dtype).expand(len(x), -1, -1)
             x = torch.cat([x[:, :1], prompt, x[:, 1 + prompt.shape[1] :]], dim=1)
@@ -82,14 +82,27 @@ def encode_image(
     patches = visual.conv1(images).to(clip.dtype).flatten(2).transpose(1, 2)  # (B, O, w)
     cls = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     x = torch.cat([cls, patches], 1) + visual.positional_embedding.to(patches.dtype)
-    x = visual.ln_pre(x)  # token by token, so the modes share it
+    x = visual.ln_pre(x)
     modes, stock = (len(prompts[0]) if prompts else 1), x.shape[1]
-    x = x.repeat_interleave(modes, 0)  # (B * M, 1 + O, w)
-    for i, block in enumerate(visual.transformer.resblocks):
+    first, *others = visual.transformer
+    if prompts:
+        # Until the first attention the stock tokens are common to all modes, and constants.
+        prompt = visual.ln_pre(prompts[0].to(x.dtype))  # (M, n, w)
+        opened = _every_pair(first.open(x), first.open(prompt))
+        x = first(_every_pair(x, prompt), opened=opened)
+    else:
+        x = first(x)
+    for i, block in enumerate(others, start=1):
         if i < len(prompts):
-            prompt = prompts[i].to(x.dtype).repeat(len(images), 1, 1)  # (B * M, n, w)
-            prompt = visual.ln_pre(prompt) if i == 0 else prompt
-            x = torch.cat([x[:, :stock], prompt], 1)
+            x[:, stock:] = prompts[i].to(x.dtype).repeat(len(images), 1, 1)
         x = block(x)
     x = visual.ln_post(x[:, :1] if pooled_only else x) @ visual.proj.to(x.dtype)
     return x.unflatten(0, (len(images), modes))
+
+
+def _every_pair(images: Tensor, prompts: Tensor) -> Tensor:
+    """`(B, O, ...)` and `(M, n, ...)` joined to `(B * M, O + n, ...)`, image-major."""
+    batch, modes = len(images), len(prompts)
+    images = images.unsqueeze(1).expand(-1, modes, *images.shape[1:])
+    prompts = prompts.expand(batch, *prompts.shape)
+    return torch.cat([images, prompts], 2).flatten(0, 1)

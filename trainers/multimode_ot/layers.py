@@ -8,10 +8,13 @@ Supervision", ICML 2021. Axes: `S` sequences, `L` tokens, `w` width.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 HEAD_WIDTH = 64  # every CLIP transformer has heads of this width
 
@@ -23,13 +26,8 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x.float()).to(x.dtype)
 
 
-class QuickGELU(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(1.702 * x)
-
-
 class Attention(nn.Module):
-    """Multi-head self-attention with the parameters of `nn.MultiheadAttention`."""
+    """The parameters of `nn.MultiheadAttention`; `Block` runs it."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -38,11 +36,43 @@ class Attention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, causal: bool) -> Tensor:
-        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)  # (S, L, 3w)
-        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (S, heads, L, 64)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+class MLP(nn.Module):
+    """Two linear layers with CLIP's quick GELU, `h sigmoid(1.702 h)`, between them; frozen."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.c_fc, self.c_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = (self.c_fc.weight, self.c_fc.bias, self.c_proj.weight, self.c_proj.bias)
+        return _FrozenMLP.apply(x.flatten(0, -2), *weights).view(*x.shape[:-1], -1)
+
+
+class _FrozenMLP(torch.autograd.Function):
+    """Quick GELU is `silu(c h) / c` with c = 1.702. Both factors ride on the matrix products, and
+    cancel in the gradient, so the activation is one pass over memory and only its input is kept.
+    """
+
+    SLOPE = 1.702
+
+    @staticmethod
+    def forward(ctx, x, fc_weight, fc_bias, proj_weight, proj_bias):
+        if any(ctx.needs_input_grad[1:]):
+            raise RuntimeError("CLIP's weights are frozen: this layer gives them no gradient")
+        slope = _FrozenMLP.SLOPE
+        scaled = torch.addmm(fc_bias, x, fc_weight.T, beta=slope, alpha=slope)
+        ctx.save_for_backward(scaled, fc_weight, proj_weight)
+        return torch.addmm(proj_bias, F.silu(scaled), proj_weight.T, alpha=1 / slope)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        scaled, fc_weight, proj_weight = ctx.saved_tensors
+        # Under autocast the products ran in another dtype than the weights have.
+        grad = grad @ proj_weight.to(grad.dtype)
+        torch.ops.aten.silu_backward.grad_input(grad, scaled, grad_input=grad)
+        return grad @ fc_weight.to(grad.dtype), None, None, None, None
 
 
 class Block(nn.Module):
@@ -50,26 +80,43 @@ class Block(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.attn = Attention(width)
-        self.ln_1 = LayerNorm(width)
-        self.mlp = nn.Sequential(
-            OrderedDict(
-                c_fc=nn.Linear(width, 4 * width),
-                gelu=QuickGELU(),
-                c_proj=nn.Linear(4 * width, width),
-            )
-        )
-        self.ln_2 = LayerNorm(width)
+        self.attn, self.ln_1 = Attention(width), LayerNorm(width)
+        self.mlp, self.ln_2 = MLP(width), LayerNorm(width)
 
-    def forward(self, x: Tensor, causal: bool = False) -> Tensor:
-        x = x + self.attn(self.ln_1(x), causal)
+    def forward(self, x: Tensor, causal: bool = False, opened: Tensor | None = None) -> Tensor:
+        """`(S, L, w)` to `(S, L, w)`. `opened`: `open(x)`, if it is known already."""
+        return self.close(x, attend(self.open(x) if opened is None else opened, causal))
+
+    def open(self, x: Tensor) -> Tensor:
+        """Queries, keys and values of tokens `(..., w)`, `(..., 3, heads, 64)`."""
+        attn = self.attn
+        qkv = F.linear(self.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        return qkv.unflatten(-1, (3, attn.heads, -1))
+
+    def close(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """The block's output for tokens `x` `(..., w)` whose attention gave `mixed`, likewise."""
+        x = x + self.attn.out_proj(mixed)
         return x + self.mlp(self.ln_2(x))
+
+
+def attend(qkv: Tensor, causal: bool) -> Tensor:
+    """Self-attention: `(S, L, 3, heads, 64)` to `(S, L, w)`."""
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (S, heads, L, 64)
+    return merge_heads(F.scaled_dot_product_attention(q, k, v, is_causal=causal))
+
+
+def merge_heads(mixed: Tensor) -> Tensor:
+    """`(S, heads, L, 64)` to `(S, L, w)`."""
+    return mixed.transpose(1, 2).flatten(2)
 
 
 class Transformer(nn.Module):
     def __init__(self, width: int, layers: int):
         super().__init__()
         self.resblocks = nn.ModuleList(Block(width) for _ in range(layers))
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(cast(Iterable[Block], self.resblocks))
 
 
 class VisionTransformer(nn.Module):

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..class_tokens import embed_classes, insert_context
 from ..config import Check
-from ..encoders import encode_image, encode_text, project_text
+from ..encoders import encode_image, project_text
 from ..model import PromptedCLIP, normalised
+from ..packed_text import PackedClasses
 from ..prompts import MultiModePromptLearner
 from ..transport import (
     ConditionalTransport,
@@ -34,8 +34,7 @@ class MultiModeOT(PromptedCLIP):
     checkpoint_name = "MultiModalPromptLearner"
     checkpoint_prefix = "prompt_learner."
     prompt_learner: MultiModePromptLearner
-    embeddings: Tensor  # (K, N, L, w)
-    eos: Tensor  # (K, N)
+    classes: PackedClasses
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
@@ -43,7 +42,7 @@ class MultiModeOT(PromptedCLIP):
         check.one_of("HEAD", ("paper", "released"))
         check.one_of("ALIGNMENT", ("hierarchical", "prompt", "token", "mean"))
         check.one_of("TRANSPORT", ("sinkhorn", "ct", "emd"))
-        for key in ("N_CTX", "TEXT_PROMPT_NUMBER", "PROMPT_DEPTH", "MAX_ITERATIONS"):
+        for key in ("N_CTX", "TEXT_PROMPT_NUMBER", "PROMPT_DEPTH", "MAX_ITERATIONS", "MEMORY_MB"):
             check.at_least(key, 1)
         for key in ("VISION_PROMPT_NUMBER", "BETA", "TOLERANCE"):
             check.at_least(key, 0)
@@ -83,9 +82,8 @@ class MultiModeOT(PromptedCLIP):
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         super().set_classes(classnames)
-        tokens = embed_classes(self.clip, classnames, self.prompt_learner.prefixes)
-        self.register_buffer("embeddings", tokens.embeddings, persistent=False)
-        self.register_buffer("eos", tokens.eos, persistent=False)
+        prefixes, released = self.prompt_learner.prefixes, self.settings.HEAD == "released"
+        self.classes = PackedClasses(self.clip, classnames, prefixes, released)
 
     def head(self) -> Head:
         """The transport that the settings describe, with the current parameters."""
@@ -107,24 +105,13 @@ class MultiModeOT(PromptedCLIP):
 
     def class_features(self) -> Features:
         context, *deep = self.prompt_learner().text  # each (N, b, w)
-        classes, modes = self.eos.shape
-        rows = insert_context(self.embeddings, context).flatten(0, 1)  # (K * N, L, w)
-        outputs = encode_text(self.clip, rows, [p.repeat(classes, 1, 1) for p in deep])
-        outputs = outputs.unflatten(0, (classes, modes))  # (K, N, L, w)
-        at_eos = self.eos[:, :, None, None].expand(-1, -1, 1, outputs.shape[-1])
-        pooled = normalised(project_text(self.clip, outputs.gather(2, at_eos).squeeze(2)))
+        classes = self.classes
+        outputs = classes(self.clip, context, deep, self.settings.MEMORY_MB * 2**20)
         if not self.head().needs_tokens:
-            return Features(pooled)
-        if self.settings.HEAD == "released":
-            # Positions 0 .. e - 2 with e the EOS of the class's first prompt, for all its prompts.
-            start, counts = 0, (self.eos[:, :1] - 1).expand(-1, modes)
-        else:
-            # The prompt's own tokens: without SOS, full stop and EOS.
-            start, counts = 1, self.eos - 2
-        longest = outputs.shape[2] - 2
-        tokens = normalised(project_text(self.clip, outputs[:, :, start : start + longest]))
-        mask = torch.arange(longest, device=counts.device) < counts.unsqueeze(-1)
-        return Features(pooled, tokens, mask)
+            return Features(normalised(project_text(self.clip, outputs[classes.eos_rows])))
+        outputs = normalised(project_text(self.clip, outputs))
+        pooled, tokens = outputs[classes.eos_rows], outputs[classes.token_rows]
+        return Features(pooled, tokens, classes.token_mask)
 
     def image_features(self, images: Tensor) -> Features:
         local = self.head().needs_tokens
