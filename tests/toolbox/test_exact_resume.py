@@ -182,10 +182,10 @@ def test_the_scale_of_a_gradient_scaler_survives(make_trainer):
     assert second.scaler.get_scale() == first.scaler.get_scale() != initial
 
 
-def test_a_run_stopped_before_its_first_checkpoint_starts_from_the_same_random_state(
+def test_a_run_stopped_before_its_first_checkpoint_ends_the_same_when_started_again(
     make_trainer, tmp_path, data_root
 ):
-    """The second start finds the few-shot cache, and so draws less from Python's generator."""
+    """The second start finds the few-shot cache: its reader draws nothing."""
     options = ("INPUT.TRANSFORMS", TRANSFORMS)
     make_trainer(*options, "OUTPUT_DIR", tmp_path / "whole").train()
     (cache,) = (data_root / "shapes" / "split_fewshot").iterdir()

@@ -17,29 +17,34 @@ def int64():
     return torch.empty((), dtype=torch.int64).random_().item()
 
 
-def test_building_draws_only_the_few_shot_picks_and_the_model(make_cfg, monkeypatch):
-    make = make_cfg()
+def test_building_draws_the_model_from_torch_and_nothing_else_that_lasts(make_cfg):
+    cfg = make_cfg()
     set_random_seed(1)
-    build_trainer(make)
+    build_trainer(cfg)
     after = states()
     set_random_seed(1)
-    for shots, per_class in ((4, 6), (4, 2)):  # training, then validation with all it has
-        for _ in range(4):
-            if per_class >= shots:
-                random.sample(range(per_class), shots)
     torch.empty(4, 16).normal_(std=0.02)
     torch.nn.Linear(192, 16)
     torch.nn.GRU(16, 16)
-    assert after[0] == random.getstate()
-    assert after[2] == torch.get_rng_state().tolist()
+    assert states() == after
 
 
-def test_a_cached_few_shot_sample_draws_nothing_from_python(make_cfg):
-    build_trainer(make_cfg())
+def test_a_reader_draws_from_the_seeded_state(make_cfg, data_root):
     set_random_seed(1)
-    before = random.getstate()
+    trainer = build_trainer(make_cfg())
+    random.seed(1)
+    picks = [random.sample(range(6), 4) for _ in range(4)]
+    paths = [item.impath for item in trainer.dm.dataset.train_x]
+    assert [int(path.split("/")[-1][0]) for path in paths] == [i for pick in picks for i in pick]
+
+
+def test_the_state_after_a_few_shot_cache_was_written_is_that_after_it_was_found(make_cfg):
+    set_random_seed(1)
     build_trainer(make_cfg())
-    assert random.getstate() == before
+    after = states()
+    set_random_seed(1)
+    build_trainer(make_cfg())
+    assert states() == after
 
 
 def test_resuming_and_the_writer_draw_nothing(make_trainer):

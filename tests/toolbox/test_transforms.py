@@ -74,7 +74,7 @@ def test_every_step_prints_its_line_in_the_fixed_order(make_cfg, capsys):
         "+ random gray scale",
         "+ gaussian blur (kernel=3)",
         "+ to torch tensor of range [0, 1]",
-        "+ cutout (n_holes=1, length=16)",
+        "+ cutout (n_holes=1, length=3)",
         f"+ normalization (mean={mean}, std={std})",
         "+ gaussian noise (mean=0.0, std=0.15)",
         "+ instance normalization",

@@ -46,13 +46,11 @@ class Progress:
         """Called once resuming and every `before_train` are done: go to where the run stood."""
         self._initial = {k: _fingerprint(v) for k, v in self._attributes().items()}
         self.running = True
-        if self.resumed is None:
-            _repeat_first_start(self.trainer)
-            return
-        self._restore_attributes(self.resumed)
-        _set_random_state(self.resumed["random"], self.trainer)
-        self._finish_interrupted_epoch_end()
-        self.position = None
+        if self.resumed is not None:
+            self._restore_attributes(self.resumed)
+            _set_random_state(self.resumed["random"], self.trainer)
+            self._finish_interrupted_epoch_end()
+            self.position = None
 
     def enter_epoch(self, batches: Iterator) -> None:
         """Called before the first batch; skips those that the resumed run had finished."""
@@ -239,37 +237,12 @@ def _random_state(trainer: Any) -> dict[str, Any]:
 
 
 def _set_random_state(state: dict[str, Any], trainer: Any) -> None:
-    _set_host_state(state)
+    random.setstate(state["python"])
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
     for name, generator in _generators(trainer):
         if name in state["generators"]:
             generator.set_state(state["generators"][name].cpu())
-
-
-def _set_host_state(state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
-    kind, keys, *rest = state["numpy"]
-    np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
-
-
-def _repeat_first_start(trainer: Any) -> None:
-    """Start from the random state of the first start with this config in this folder.
-
-    A run that is killed before its first checkpoint starts again from nothing, but it now finds
-    the few-shot cache that the first start wrote, and so draws less from Python's generator.
-    """
-    cfg = getattr(trainer, "cfg", None)
-    if cfg is None or cfg.SEED < 0:
-        return
-    path = os.path.join(cfg.OUTPUT_DIR, "random_state.pt")
-    now = {"config": str(cfg), **_random_state(trainer)}
-    if os.path.exists(path):
-        first = load_checkpoint(path)
-        # Another torch state means that something else was built: then nothing is repeated.
-        if first["config"] == now["config"] and torch.equal(first["torch"].cpu(), now["torch"]):
-            _set_host_state(first)
-            return
-    os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
-    write_checkpoint(now, path)

@@ -1,5 +1,8 @@
 """The data set that `DATASET.NAME` names, among those the host's readers registered."""
 
+import random
+
+import numpy as np
 from yacs.config import CfgNode
 
 from dassl.utils import Registry, check_availability
@@ -13,4 +16,10 @@ def build_dataset(cfg: CfgNode) -> DatasetBase:
     check_availability(cfg.DATASET.NAME, DATASET_REGISTRY.registered_names())
     if cfg.VERBOSE:
         print(f"Loading dataset: {cfg.DATASET.NAME}")
-    return DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg)
+    # Readers draw few-shot samples only while their cache is missing. What is drawn afterwards must
+    # not depend on that: a killed run finds the cache that its first start wrote.
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg)
+    random.setstate(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+    return dataset
