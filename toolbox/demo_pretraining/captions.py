@@ -2,8 +2,8 @@
 
 A caption is a template, an optional adjective and a class name. All captions of one batch say the
 same *kind* of thing (`Form`): only the class, or also how thick, how coloured or how sharp the
-drawing is. Two different captions of a batch are then never both true of one image, so plain
-cross-entropy over the batch's distinct captions is the right loss.
+drawing is. Two different captions of a batch are then never both true of one image, so each image
+has exactly one right caption among the batch's distinct ones.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Renderer:
     coarse: float = 0.6  # share of images sampled at 8 x 8
     inverted: float = 0.35  # share of grey images with dark ink on light paper
     coloured: float = 0.25  # share of images with any ink
-    noise: float = 0.06  # standard deviation, in grey levels of [0, 1]
+    noise: float = 0.06  # largest standard deviation, in grey levels of [0, 1]
 
     def eased(self, difficulty: float) -> Renderer:
         """A renderer with weaker distortions: 0 for none of them, 1 for this one."""
