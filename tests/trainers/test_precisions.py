@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from multimode_ot import build_model, precision
+from multimode_ot import build_model, load_clip, precision
 from multimode_ot.config import PRECISIONS
 from multimode_ot.factory import METHODS
 from parity import NAMES, random_images, settings
@@ -48,3 +48,11 @@ def test_half_precision_on_the_cpu_warns_once(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         build_model("CoOp", random_state("tiny-vit"), NAMES, settings("CoOp", PREC="fp16"))
+
+
+def test_models_that_share_a_clip_keep_their_own_precision():
+    shared = load_clip(random_state("tiny-vit"))
+    low = build_model("ZeroshotCLIP", shared, ["cat"], settings("ZeroshotCLIP", PREC="bf16"))
+    full = build_model("ZeroshotCLIP", shared, ["cat"])
+    assert (low.clip.dtype, full.clip.dtype) == (torch.bfloat16, torch.float32)
+    assert full.clip is shared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,8 @@ def build_model(
 
     Args:
         method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ...
-        clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`).
+        clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`). One `CLIP`
+            may serve several models; it is copied where a model needs another precision or device.
         classnames: `K` class names.
         cfg: a yacs node with `TRAINER.<METHOD>` (from `extend_cfg`), or that child alone. Without
             it: the method's defaults in float32, with no more prompted layers than `clip` has.
@@ -50,6 +52,9 @@ def build_model(
         for key in [k for k in settings if "PROMPT_DEPTH" in k]:
             settings[key] = min(settings[key], layers)
     precision = resolve_precision(settings.PREC, device)
+    moved = backbone.logit_scale.device.type != torch.device(device).type
+    if backbone is clip and (moved or backbone.dtype != precision.weights):
+        backbone = copy.deepcopy(backbone)
     return kind(backbone, classnames, settings, precision).to(device)
 
 
