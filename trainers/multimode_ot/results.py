@@ -70,7 +70,7 @@ def config_hash(cfg: CfgNode, trains: bool = True) -> str:
             if k not in _NOT_COMPARED and k.split(".")[0] not in _NOT_COMPARED
         }
     own = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
-    whole |= {k: v for k, v in flat.items() if k.startswith(own)}
+    whole |= {k: v for k, v in flat.items() if k.startswith(own) and k != own + "MEMORY_MB"}
     return f"{_digest(common)}-{_digest(common | whole)}"
 
 
