@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from .kernels import Kernel, LogKernel, PlainKernel
+
 # exp(-cost / epsilon) must stay a normal float32 number, above 1.2e-38 = exp(-87).
 LARGEST_KERNEL_EXPONENT = 80
 
@@ -134,51 +136,69 @@ class Sinkhorn:
             torch.set_grad_enabled(differentiable),
             torch.autocast(cost.device.type, enabled=False),
         ):
-            form = self.form(cost)
-            scaling = self.scale(form, _marginal("a", a, cost, -2), _marginal("b", b, cost, -1))
-            plan = form.plan(scaling.u, scaling.v)
+            kernel = self.kernel(cost)
+            scaling = self.scale(kernel, _marginal("a", a, cost, -2), _marginal("b", b, cost, -1))
+            plan = kernel.plan(scaling.u, scaling.v)
         return SinkhornResult(cost, plan, self.epsilon, *scaling[2:])
 
     @property
     def in_log_form(self) -> bool:
         return self.largest_cost / self.epsilon > LARGEST_KERNEL_EXPONENT
 
-    def form(self, cost: Tensor) -> _KernelForm | _LogForm:
+    def kernel(self, cost: Tensor) -> Kernel:
         """The kernel of a cost `(..., J, L)`, in the form that does not underflow."""
-        return (_LogForm if self.in_log_form else _KernelForm)(cost, self.epsilon)
+        return (LogKernel if self.in_log_form else PlainKernel).of(cost, self.epsilon)
 
-    def scale(self, form: _KernelForm | _LogForm, a: Tensor, b: Tensor) -> Scaling:
-        """Scale a kernel to marginals `a` `(..., J)` and `b` `(..., L)`."""
-        no_row, no_column = a == 0, b == 0
-        u, v = form.start(no_row, a.dtype), form.start(no_column, b.dtype)
-        product = form.times(v)
-        active = self._by_group(torch.ones_like(no_row[..., 0]), "amax")
-        iterations = torch.zeros_like(active, dtype=torch.long)
-        rows = self._by_group((~no_row).sum(-1), "sum")
-        for step in range(1, self.max_iterations + 1):
-            old_u = u
-            u = _where(active, form.update(a, product, no_row), u)
-            v = _where(active, form.update(b, form.times_transposed(u), no_column), v)
-            product = form.times(v)
-            violation = (form.row_sums(u, product) - a).abs().sum(-1)
+    def scale(self, kernel: Kernel, a: Tensor, b: Tensor, start: Scaling | None = None) -> Scaling:
+        """Scale a kernel to marginals `a` `(..., J)` and `b` `(..., L)`.
+
+        Args:
+            start: an earlier result for the same problems, to go on from until there are
+                `min_iterations`.
+        """
+        on_host = a.device.type == "cpu"
+        no_row, no_column = _empty(a), _empty(b)
+        if start is None:
+            u, v = kernel.start(a, no_row), kernel.start(b, no_column)
+            active = self._by_group(torch.ones_like(a[..., 0], dtype=torch.bool), "amax")
+            iterations = torch.zeros_like(active, dtype=torch.long)
+        else:
+            u, v, violation, iterations, done = start
+            active = iterations < self.min_iterations
+            if on_host and not active.any():
+                return start
+        # A host may look whether all groups are done; on an accelerator looking would stall it, so
+        # the groups that are done are held still instead, with the same result.
+        hold = bool(self.groups) or not on_host
+        product = kernel.times(v)
+        for _ in range(self.max_iterations):
+            old_u, old_v = u, v
+            u = kernel.update(a, product, no_row)
+            u = _where(active, u, old_u) if hold else u
+            v = kernel.update(b, kernel.times_transposed(u), no_column)
+            v = _where(active, v, old_v) if hold else v
+            product = kernel.times(v)
+            violation = kernel.violation(a, u, product)
             if self.rule == "marginal":
                 done = self._by_group(violation, "amax") <= self.tolerance
             else:
-                change = (form.scaling(u) - form.scaling(old_u)).abs().sum(-1)
-                done = self._by_group(change, "sum") / rows < self.tolerance
+                done = self._change(kernel, u, old_u, no_row) < self.tolerance
             iterations = iterations + active
-            active = active & ~(done & (step >= self.min_iterations))
-            # A host may look; on an accelerator looking would stall it, so the converged
-            # groups are held still instead, with the same result.
-            if active.device.type == "cpu" and not active.any():
+            active = active & ~(done & (iterations >= self.min_iterations))
+            if on_host and not active.any():
                 break
         if self.kernel_if_nan:
             # A plan is NaN where a scaling is not finite: an infinite one meets a zero.
-            sound = (u.isfinite() | no_row).all(-1) & (v.isfinite() | no_column).all(-1)
-            bad = self._by_group(~sound, "amax")
-            u = _where(~bad, u, form.start(no_row, u.dtype))
-            v = _where(~bad, v, form.start(no_column, v.dtype))
+            bad = self._by_group(~(_sound(u, no_row) & _sound(v, no_column)), "amax")
+            u = _where(~bad, u, kernel.start(a, no_row))
+            v = _where(~bad, v, kernel.start(b, no_column))
         return Scaling(u, v, violation, iterations, done)
+
+    def _change(self, kernel: Kernel, u: Tensor, old: Tensor, no_row: Tensor | None) -> Tensor:
+        """The mean absolute change of the row scaling of each group."""
+        change = (kernel.scaling(u) - kernel.scaling(old)).abs().sum(-1)
+        rows = torch.full_like(change, u.shape[-1]) if no_row is None else (~no_row).sum(-1)
+        return self._by_group(change, "sum") / self._by_group(rows, "sum")
 
     def _by_group(self, values: Tensor, how: Literal["amax", "sum"]) -> Tensor:
         """Reduce over all axes that index no groups; they stay, with size 1."""
@@ -186,64 +206,15 @@ class Sinkhorn:
         return getattr(values, how)(axes, keepdim=True) if axes else values
 
 
-class _KernelForm:
-    """`K = exp(-C / epsilon)`; scalings are plain numbers."""
-
-    def __init__(self, cost: Tensor, epsilon: float):
-        self.kernel = torch.exp(cost / -epsilon)
-
-    def start(self, empty: Tensor, dtype: torch.dtype) -> Tensor:
-        # Padding must be without mass from the first product on, or its length would be felt.
-        return (~empty).to(dtype)
-
-    def times(self, v: Tensor) -> Tensor:
-        # A batched product, since (K * v).sum(-1) writes a temporary of K's size.
-        return (self.kernel @ v.unsqueeze(-1)).squeeze(-1)
-
-    def times_transposed(self, u: Tensor) -> Tensor:
-        return (self.kernel.mT @ u.unsqueeze(-1)).squeeze(-1)
-
-    def update(self, marginal: Tensor, product: Tensor, empty: Tensor) -> Tensor:
-        return marginal / product.masked_fill(empty, 1)
-
-    def row_sums(self, u: Tensor, product: Tensor) -> Tensor:
-        return u * product
-
-    def scaling(self, u: Tensor) -> Tensor:
-        return u
-
-    def plan(self, u: Tensor, v: Tensor) -> Tensor:
-        return self.kernel * u.unsqueeze(-1) * v.unsqueeze(-2)
+def _empty(marginal: Tensor) -> Tensor | None:
+    """Where there is no mass; None if the host sees that there is mass everywhere."""
+    empty = marginal == 0
+    return empty if empty.device.type != "cpu" or empty.any() else None
 
 
-class _LogForm:
-    """`-C / epsilon`; scalings are logarithms. Slower, but underflows for no epsilon."""
-
-    def __init__(self, cost: Tensor, epsilon: float):
-        self.log_kernel = cost / -epsilon
-
-    def start(self, empty: Tensor, dtype: torch.dtype) -> Tensor:
-        return torch.zeros(empty.shape, dtype=dtype, device=empty.device).masked_fill(
-            empty, -torch.inf
-        )
-
-    def times(self, v: Tensor) -> Tensor:
-        return torch.logsumexp(self.log_kernel + v.unsqueeze(-2), -1)
-
-    def times_transposed(self, u: Tensor) -> Tensor:
-        return torch.logsumexp(self.log_kernel + u.unsqueeze(-1), -2)
-
-    def update(self, marginal: Tensor, product: Tensor, empty: Tensor) -> Tensor:
-        return marginal.log() - product.masked_fill(empty, 0)
-
-    def row_sums(self, u: Tensor, product: Tensor) -> Tensor:
-        return (u + product).exp()
-
-    def scaling(self, u: Tensor) -> Tensor:
-        return u.exp()
-
-    def plan(self, u: Tensor, v: Tensor) -> Tensor:
-        return (self.log_kernel + u.unsqueeze(-1) + v.unsqueeze(-2)).exp()
+def _sound(scaling: Tensor, empty: Tensor | None) -> Tensor:
+    finite = scaling.isfinite()
+    return (finite if empty is None else finite | empty).all(-1)
 
 
 def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:

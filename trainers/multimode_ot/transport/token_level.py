@@ -91,7 +91,7 @@ class _SinkhornTokens(torch.autograd.Function):
             for i, s in enumerate(chunks):
                 on_host = last.device.type == "cpu"
                 if not (on_host and torch.equal(solved[i].scaling.iterations, last)):
-                    solved[i] = _solve(u, v[s], a, b[s], longer)
+                    solved[i] = _solve(u, v[s], a, b[s], longer, solved[i].scaling)
             converged = [torch.stack(converged).all(0)] * len(chunks)
         problems = [(*u.shape[:2], *v[s].shape[:2]) for s in chunks]
         capped = [(~c).expand(shape).sum() for c, shape in zip(converged, problems, strict=True)]
@@ -113,8 +113,8 @@ class _SinkhornTokens(torch.autograd.Function):
         grad_u = torch.zeros_like(flat_u) if ctx.needs_input_grad[0] else None
         grad_v = []
         for i, s in enumerate(ctx.chunks):
-            form = ctx.solver.form((1 - _similarities(u, v[s])).mT)
-            plan = form.plan(*scalings[2 * i : 2 * i + 2]).mT  # (B, M, K, N, L, J)
+            kernel = ctx.solver.kernel((1 - _similarities(u, v[s])).mT)
+            plan = kernel.plan(*scalings[2 * i : 2 * i + 2]).mT  # (B, M, K, N, L, J)
             pull = plan.mul_(grad[:, :, s, :, None, None]).flatten(2, 4).flatten(0, 1)
             flat_v = v[s].flatten(0, 2)  # (K * N * L, d); pull is (B * M, K * N * L, J)
             if grad_u is not None:
@@ -137,16 +137,19 @@ class _Solved(NamedTuple):
     scaling: Scaling
 
 
-def _solve(u: Tensor, v: Tensor, a: Tensor, b: Tensor, solver: Sinkhorn) -> _Solved:
+def _solve(
+    u: Tensor, v: Tensor, a: Tensor, b: Tensor, solver: Sinkhorn, start: Scaling | None = None
+) -> _Solved:
     similarity = _similarities(u, v)
-    form = solver.form((1 - similarity).mT)
+    kernel = solver.kernel((1 - similarity).mT)
     problems = (*u.shape[:2], *v.shape[:2])
     scaling = solver.scale(
-        form,
+        kernel,
         a[:, :, None, None].expand(*problems, -1),
         b[None, None].expand(*problems, -1),
+        start,
     )
-    plan = form.plan(scaling.u, scaling.v).mT
+    plan = kernel.plan(scaling.u, scaling.v).mT
     mass = plan.sum((-2, -1))
     return _Solved(plan.mul_(similarity).sum((-2, -1)), mass, scaling)
 

@@ -1,0 +1,113 @@
+"""What Sinkhorn's iterations need of a batch of costs, as numbers or as logarithms.
+
+Axes: `...` problems, `J` rows, `L` columns. `empty` marks entries of zero mass; None: there are
+none.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Kernel(Protocol):
+    """`exp(-C / epsilon)` of costs `(..., J, L)`; scalings are `u` `(..., J)`, `v` `(..., L)`."""
+
+    values: Tensor
+
+    def __init__(self, values: Tensor): ...
+
+    def start(self, like: Tensor, empty: Tensor | None) -> Tensor: ...
+
+    def times(self, v: Tensor) -> Tensor: ...
+
+    def times_transposed(self, u: Tensor) -> Tensor: ...
+
+    def update(self, marginal: Tensor, product: Tensor, empty: Tensor | None) -> Tensor: ...
+
+    def violation(self, a: Tensor, u: Tensor, product: Tensor) -> Tensor:
+        """`sum_j |u_j product_j - a_j|`, `(...)`."""
+        ...
+
+    def scaling(self, u: Tensor) -> Tensor: ...
+
+    def plan(self, u: Tensor, v: Tensor) -> Tensor: ...
+
+
+class PlainKernel:
+    """`values = exp(-C / epsilon)`; scalings are plain numbers."""
+
+    def __init__(self, values: Tensor):
+        self.values = values
+
+    @classmethod
+    def of(cls, cost: Tensor, epsilon: float) -> PlainKernel:
+        return cls(_quotient(cost, -epsilon).exp_())
+
+    def start(self, like: Tensor, empty: Tensor | None) -> Tensor:
+        # Padding must be without mass from the first product on, or its length would be felt.
+        ones = torch.ones_like(like, memory_format=torch.contiguous_format)
+        return ones if empty is None else ones.masked_fill(empty, 0)
+
+    # Products of a row vector and a matrix: (K * v).sum(-1) would write a temporary of K's size,
+    # and a matrix and a column vector take twice as long.
+
+    def times(self, v: Tensor) -> Tensor:
+        return (v.unsqueeze(-2) @ self.values.mT).squeeze(-2)
+
+    def times_transposed(self, u: Tensor) -> Tensor:
+        return (u.unsqueeze(-2) @ self.values).squeeze(-2)
+
+    def update(self, marginal: Tensor, product: Tensor, empty: Tensor | None) -> Tensor:
+        return marginal / (product if empty is None else product.masked_fill(empty, 1))
+
+    def violation(self, a: Tensor, u: Tensor, product: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(torch.addcmul(a, u, product, value=-1), 1, -1)
+
+    def scaling(self, u: Tensor) -> Tensor:
+        return u
+
+    def plan(self, u: Tensor, v: Tensor) -> Tensor:
+        return (self.values * u.unsqueeze(-1)).mul_(v.unsqueeze(-2))
+
+
+class LogKernel:
+    """`values = -C / epsilon`; scalings are logarithms. Slower, but underflows for no epsilon."""
+
+    def __init__(self, values: Tensor):
+        self.values = values
+
+    @classmethod
+    def of(cls, cost: Tensor, epsilon: float) -> LogKernel:
+        return cls(_quotient(cost, -epsilon))
+
+    def start(self, like: Tensor, empty: Tensor | None) -> Tensor:
+        zeros = torch.zeros_like(like, memory_format=torch.contiguous_format)
+        return zeros if empty is None else zeros.masked_fill(empty, -torch.inf)
+
+    def times(self, v: Tensor) -> Tensor:
+        return torch.logsumexp(self.values + v.unsqueeze(-2), -1)
+
+    def times_transposed(self, u: Tensor) -> Tensor:
+        return torch.logsumexp(self.values + u.unsqueeze(-1), -2)
+
+    def update(self, marginal: Tensor, product: Tensor, empty: Tensor | None) -> Tensor:
+        return marginal.log() - (product if empty is None else product.masked_fill(empty, 0))
+
+    def violation(self, a: Tensor, u: Tensor, product: Tensor) -> Tensor:
+        return ((u + product).exp() - a).abs().sum(-1)
+
+    def scaling(self, u: Tensor) -> Tensor:
+        return u.exp()
+
+    def plan(self, u: Tensor, v: Tensor) -> Tensor:
+        return (self.values + u.unsqueeze(-1) + v.unsqueeze(-2)).exp()
+
+
+def _quotient(cost: Tensor, divisor: float) -> Tensor:
+    """`C / divisor`, `(..., J, L)`, the longer axis contiguous: so products with vectors are fast."""
+    tall = cost.shape[-2] > cost.shape[-1]
+    copy = (cost.mT if tall else cost).clone(memory_format=torch.contiguous_format).div_(divisor)
+    return copy.mT if tall else copy
