@@ -83,6 +83,22 @@ class TestBaseToNew:
         assert len([p for p in kept.iterdir() if p.name.startswith(".seed1-")]) == 1
 
 
+@pytest.mark.slow
+def test_prompts_of_a_source_are_tested_on_another_data_set(tmp_path):
+    options = "OPTIM.MAX_EPOCH 1 DATALOADER.TRAIN_X.BATCH_SIZE 16"
+    refused = script("xd_test.sh", f"ALIGN 1 digits {options}", tmp_path, SOURCE="digits")
+    assert "first run bash scripts/xd_train.sh ALIGN 1 digits" in refused.stderr
+    done = script("xd_train.sh", f"ALIGN 1 digits {options}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = script("xd_test.sh", f"ALIGN 1 digits {options}", tmp_path, SOURCE="digits")
+    assert done.returncode == 0, done.stderr
+    place = "out/evaluation/ALIGN/demo_16shots_from_digits/digits/seed1/results.json"
+    trained = tmp_path / "out/digits/ALIGN/demo_16shots/seed1/results.json"
+    # The same images and prompts: the transfer must find what the training's own test found.
+    tested = json.loads((tmp_path / place).read_text())
+    assert tested["correct"] == json.loads(trained.read_text())["correct"]
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [

@@ -129,6 +129,17 @@ def test_zero_shot_serves_every_number_of_shots(tmp_path):
     assert found["ZeroshotCLIP", "Pets", "4 shots"]["mean"] == 55.0
 
 
+def test_transfers_have_a_table_of_targets_and_one_of_imagenets_variants(tmp_path):
+    for dataset, accuracy in (("Pets", 80.0), ("Cars", 60.0), ("ImageNetA", 30.0)):
+        folder = f"evaluation/ALIGN/vit_b16_16shots/{dataset}/seed1"
+        write(tmp_path, "ALIGN", dataset, "all", 1, accuracy, shots=-1, folder=folder)
+    targets = cells(tmp_path, "--protocol", "cross_dataset")
+    assert targets["ALIGN", "average", "accuracy"]["mean"] == 70.0
+    assert not any(dataset == "ImageNetA" for _, dataset, _ in targets)
+    domains = cells(tmp_path, "--protocol", "domain")
+    assert [dataset for _, dataset, _ in domains] == ["ImageNetA"]
+
+
 def test_a_file_that_is_no_result_is_named(runs):
     (runs / "base2new/results.json").write_text("{")
     with pytest.raises(ValueError, match=r"base2new/results\.json is not a results file"):
