@@ -133,6 +133,19 @@ def test_sharing_the_first_block_is_as_good_as_repeating_the_image(
     assert_same(model, slow, fast)
 
 
+@any_classes
+def test_the_last_block_at_the_eos_alone_is_as_good_as_everywhere(tiny, names):
+    model = model_with(tiny, names, TEXT_PROMPT_NUMBER=1, VISION_PROMPT_NUMBER=1)
+    words, eos, _ = embed_classes(tiny, names, model.prompt_learner.prefixes)
+    words, eos = words.squeeze(1), eos.squeeze(1)
+
+    def outputs(only):
+        context, *deep = (p[0] for p in model.prompt_learner().text)
+        return encode_text(tiny, insert_context(words, context), deep, only)
+
+    assert_same(model, lambda: outputs(None)[torch.arange(len(eos)), eos], lambda: outputs(eos))
+
+
 def test_the_fused_mlp_is_two_layers_with_a_quick_gelu_between():
     torch.manual_seed(0)
     mlp = MLP(6).double().requires_grad_(False)

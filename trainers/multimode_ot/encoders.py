@@ -14,27 +14,38 @@ import torch
 from torch import Tensor
 
 from .backbone import CLIP
-from .layers import ModifiedResNet
+from .layers import ModifiedResNet, attend
 
 
-def encode_text(clip: CLIP, embeddings: Tensor, deep_prompts: Sequence[Tensor] = ()) -> Tensor:
-    """The outputs of all text tokens, after the final layer norm.
+def encode_text(
+    clip: CLIP,
+    embeddings: Tensor,
+    deep_prompts: Sequence[Tensor] = (),
+    only: Tensor | None = None,
+) -> Tensor:
+    """The outputs of text tokens, after the final layer norm.
 
     Args:
         embeddings: `(S, L, w)` token embeddings, without positional embedding; any `L` up to
             CLIP's context, since the transformer is causal: what follows the EOS is irrelevant.
         deep_prompts: for layers 1, 2, ...: `(S, n, w)`, or `(n, w)` for all sequences, put at
             positions `1..n`.
+        only: `(S,)`, the positions whose outputs are wanted; all by default.
 
     Returns:
-        `(S, L, w)`; multiply with `clip.text_projection` for the joint space.
+        `(S, L, w)`, or `(S, w)` with `only`; multiply with `clip.text_projection` for the joint
+        space.
     """
     x = embeddings.to(clip.dtype) + clip.positional_embedding[: embeddings.shape[1]].to(clip.dtype)
     for i, block in enumerate(clip.transformer):
         if 1 <= i <= len(deep_prompts):
             prompt = deep_prompts[i - 1].to(x.dtype).expand(len(x), -1, -1)
             x = torch.cat([x[:, :1], prompt, x[:, 1 + prompt.shape[1] :]], dim=1)
-        x = block(x, causal=True)
+        if only is not None and block is clip.transformer.last:
+            rows = torch.arange(len(x), device=x.device), only
+            x = block.close(x[rows], attend(block.open(x), causal=True)[rows])
+        else:
+            x = block(x, causal=True)
     return clip.ln_final(x)
 
 
@@ -50,8 +61,7 @@ def encode_text_pooled(
 
     Otherwise as `encode_text`.
     """
-    outputs = encode_text(clip, embeddings, deep_prompts)
-    return project_text(clip, outputs[torch.arange(len(eos), device=eos.device), eos])
+    return project_text(clip, encode_text(clip, embeddings, deep_prompts, only=eos))
 
 
 def encode_image(
@@ -95,7 +105,10 @@ def encode_image(
     for i, block in enumerate(others, start=1):
         if i < len(prompts):
             x[:, stock:] = prompts[i].to(x.dtype).repeat(len(images), 1, 1)
-        x = block(x)
+        if pooled_only and block is visual.transformer.last:
+            x = block.close(x[:, :1], attend(block.open(x), causal=False)[:, :1])
+        else:
+            x = block(x)
     x = visual.ln_post(x[:, :1] if pooled_only else x) @ visual.proj.to(x.dtype)
     return x.unflatten(0, (len(images), modes))
 

@@ -118,6 +118,10 @@ class Transformer(nn.Module):
     def __iter__(self) -> Iterator[Block]:
         return iter(cast(Iterable[Block], self.resblocks))
 
+    @property
+    def last(self) -> nn.Module:
+        return self.resblocks[-1]
+
 
 class VisionTransformer(nn.Module):
     """The parameters of CLIP's ViT; `encoders.encode_image` runs it."""

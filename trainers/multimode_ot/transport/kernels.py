@@ -107,7 +107,7 @@ class LogKernel:
 
 
 def _quotient(cost: Tensor, divisor: float) -> Tensor:
-    """`C / divisor`, `(..., J, L)`, the longer axis contiguous: so products with vectors are fast."""
+    """`C / divisor`, `(..., J, L)`; the longer axis contiguous, for fast products with vectors."""
     tall = cost.shape[-2] > cost.shape[-1]
     copy = (cost.mT if tall else cost).clone(memory_format=torch.contiguous_format).div_(divisor)
     return copy.mT if tall else copy
