@@ -162,18 +162,6 @@ def test_repeating_draws_with_replacement(items):
     assert names(picked) == names(random.choices(data, k=4))
 
 
-def test_domains_are_checked():
-    class Domains(DatasetBase):
-        domains = ("photo", "sketch")
-
-    dataset = Domains.__new__(Domains)
-    dataset.check_input_domains(["photo"], ["sketch"])
-    with pytest.raises(AssertionError, match="target_domains"):
-        dataset.check_input_domains(["photo"], [])
-    with pytest.raises(ValueError, match=r"\[cartoon\]"):
-        dataset.check_input_domains(["cartoon"], ["photo"])
-
-
 def test_a_download_is_not_part_of_the_stand_in():
     with pytest.raises(NotImplementedError, match="fetch"):
         DatasetBase.download_data(None, "an address", "a place")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from dassl.config import get_cfg_default
 from dassl.evaluation import EVALUATOR_REGISTRY, EvaluatorBase, build_evaluator
-from dassl.metrics import compute_accuracy, compute_distance_matrix
+from dassl.metrics import compute_accuracy
 
 
 def test_accuracy_counts_labels_among_the_k_largest():
@@ -14,14 +14,6 @@ def test_accuracy_counts_labels_among_the_k_largest():
     assert top1.shape == (1,) and top1.item() == 50 and top2.item() == 75
     assert compute_accuracy((output, None), target)[0].item() == 50
     assert compute_accuracy(output.half(), target)[0].item() == 50
-
-
-def test_distances():
-    a, b = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0], [3.0, 0.0]])
-    assert compute_distance_matrix(a, b).tolist() == [pytest.approx([5, 4])]
-    assert compute_distance_matrix(a, b, "cosine").tolist() == [pytest.approx([1, 0])]
-    with pytest.raises(ValueError, match="manhattan"):
-        compute_distance_matrix(a, b, "manhattan")
 
 
 def evaluate(true, predicted, *options, names=None):

@@ -12,7 +12,7 @@ NAMES = {
     "dassl.utils": "setup_logger set_random_seed collect_env_info load_pretrained_weights "
     "load_checkpoint mkdir_if_missing listdir_nohidden read_json write_json check_isfile "
     "read_image check_availability get_most_similar_str_to_a_from_b tolist_if_not "
-    "count_num_param open_all_layers open_specified_layers init_network_weights Registry Logger "
+    "count_num_param open_all_layers open_specified_layers Registry Logger "
     "AverageMeter MetricMeter save_checkpoint resume_from_checkpoint",
     "dassl.utils.tools": "read_image listdir_nohidden",
     "dassl.utils.logger": "Logger setup_logger",
@@ -24,16 +24,13 @@ NAMES = {
     "dassl.data.datasets": "DATASET_REGISTRY build_dataset Datum DatasetBase",
     "dassl.data.datasets.build": "DATASET_REGISTRY build_dataset",
     "dassl.data.datasets.base_dataset": "Datum DatasetBase",
-    "dassl.data.samplers": "build_sampler RandomSampler SequentialSampler RandomDomainSampler "
-    "SeqDomainSampler RandomClassSampler",
+    "dassl.data.samplers": "build_sampler RandomSampler SequentialSampler",
     "dassl.data.transforms": "build_transform INTERPOLATION_MODES",
-    "dassl.data.transforms.transforms": "AVAI_CHOICES Random2DTranslation Cutout GaussianNoise "
-    "InstanceNormalization",
+    "dassl.data.transforms.transforms": "AVAI_CHOICES build_transform INTERPOLATION_MODES",
     "dassl.optim": "build_optimizer build_lr_scheduler",
     "dassl.optim.optimizer": "AVAI_OPTIMS",
     "dassl.optim.lr_scheduler": "AVAI_SCHEDS ConstantWarmupScheduler LinearWarmupScheduler",
-    "dassl.metrics": "compute_accuracy compute_distance_matrix cosine_distance "
-    "euclidean_squared_distance",
+    "dassl.metrics": "compute_accuracy",
     "dassl.evaluation": "EVALUATOR_REGISTRY build_evaluator EvaluatorBase Classification",
     "dassl.engine": "TRAINER_REGISTRY build_trainer TrainerBase SimpleTrainer TrainerX",
     "dassl.engine.build": "TRAINER_REGISTRY build_trainer",

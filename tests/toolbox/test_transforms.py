@@ -1,20 +1,16 @@
-"""Section 8: the two pipelines and the four small transforms."""
-
-import random
+"""Section 8: the two pipelines."""
 
 import numpy as np
 import pytest
 import torch
 from dassl.data.transforms import INTERPOLATION_MODES, build_transform
-from dassl.data.transforms.transforms import (
-    AVAI_CHOICES,
-    Cutout,
-    GaussianNoise,
-    InstanceNormalization,
-    Random2DTranslation,
-)
+from dassl.data.transforms.transforms import AVAI_CHOICES
 from PIL import Image
 from torchvision.transforms import InterpolationMode
+
+LEFT_OUT = "instance_norm random_translation cutout gaussian_noise imagenet_policy cifar10_policy "
+LEFT_OUT += "svhn_policy randaugment randaugment_fixmatch randaugment2"
+PART = [name for name in AVAI_CHOICES if name not in LEFT_OUT.split()]
 
 
 @pytest.fixture
@@ -61,23 +57,17 @@ def test_the_order_of_names_changes_nothing(make_cfg, picture):
 
 def test_every_step_prints_its_line_in_the_fixed_order(make_cfg, capsys):
     cfg = make_cfg("INPUT.GB_K", 3)
-    policies = {"imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment"}
-    policies |= {"randaugment_fixmatch", "randaugment2", "random_resized_crop"}
     capsys.readouterr()
-    build_transform(cfg, choices=[c for c in reversed(AVAI_CHOICES) if c not in policies])
+    build_transform(cfg, choices=[c for c in reversed(PART) if c != "random_resized_crop"])
     mean, std = cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD
     assert lines(capsys)[1:] == [
-        "+ random translation",
         "+ random crop (padding = 4)",
         "+ random flip",
         "+ color jitter (brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)",
         "+ random gray scale",
         "+ gaussian blur (kernel=3)",
         "+ to torch tensor of range [0, 1]",
-        "+ cutout (n_holes=1, length=3)",
         f"+ normalization (mean={mean}, std={std})",
-        "+ gaussian noise (mean=0.0, std=0.15)",
-        "+ instance normalization",
     ]
 
 
@@ -109,48 +99,8 @@ def test_no_transform_and_wrong_names(make_cfg, capsys):
     assert lines(capsys)[-1] == "Note: no transform is applied!"
     with pytest.raises(AssertionError, match='"random_flop"'):
         build_transform(make_cfg(), choices=["random_flop"])
-    with pytest.raises(NotImplementedError, match='"randaugment"'):
-        build_transform(make_cfg(), choices=["randaugment"])
+    for name in LEFT_OUT.split():
+        with pytest.raises(NotImplementedError, match=f'"{name}".*not part of the stand-in'):
+            build_transform(make_cfg(), choices=[name])
     with pytest.raises(ValueError, match=r'"cubic".*bicubic'):
         build_transform(make_cfg("INPUT.INTERPOLATION", "cubic"))
-
-
-def test_translation_draws_horizontal_before_vertical(picture):
-    random.seed(2)
-    assert random.uniform(0, 1) > 0.5
-    random.seed(2)
-    assert Random2DTranslation(8, 16)(picture).size == (16, 8)
-    random.seed(2)
-    moved = Random2DTranslation(8, 16, p=1)(picture)
-    random.seed(2)
-    random.uniform(0, 1)
-    left, top = round(random.uniform(0, 2)), round(random.uniform(0, 1))
-    enlarged = picture.resize((18, 9), Image.Resampling.BILINEAR)
-    assert np.array_equal(moved, enlarged.crop((left, top, left + 16, top + 8)))
-
-
-def test_cutout_zeroes_clipped_windows():
-    np.random.seed(0)  # noqa: NPY002
-    row, column = np.random.randint(10), np.random.randint(12)  # noqa: NPY002
-    np.random.seed(0)  # noqa: NPY002
-    image = torch.ones(3, 10, 12)
-    holed = Cutout(length=4)(image)
-    expected = torch.ones(3, 10, 12)
-    expected[:, max(row - 2, 0) : row + 2, max(column - 2, 0) : column + 2] = 0
-    assert torch.equal(holed, expected) and image.min() == 1
-
-
-def test_noise_comes_with_its_probability():
-    image = torch.zeros(3, 4, 4)
-    assert GaussianNoise(p=0)(image) is image
-    torch.manual_seed(0)
-    noisy = GaussianNoise(mean=1, std=2, p=1)(image)
-    torch.manual_seed(0)
-    assert torch.equal(noisy, torch.randn(3, 4, 4) * 2 + 1)
-
-
-def test_instance_normalization_is_per_channel():
-    image = torch.rand(3, 5, 5) * torch.tensor([1.0, 2.0, 3.0])[:, None, None]
-    normal = InstanceNormalization()(image).flatten(1)
-    assert torch.allclose(normal.mean(1), torch.zeros(3), atol=1e-6)
-    assert torch.allclose(normal.std(1), torch.ones(3), atol=1e-5)

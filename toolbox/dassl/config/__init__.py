@@ -4,8 +4,6 @@ from yacs.config import CfgNode
 
 from .defaults import _C as cfg_default
 
-__all__ = ["cfg_default", "clean_cfg", "get_cfg_default"]
-
 
 def get_cfg_default() -> CfgNode:
     """A fresh, unfrozen copy of the default configuration."""

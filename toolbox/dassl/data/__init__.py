@@ -1,5 +1,3 @@
 """Data: `DataManager` gives a trainer its data set and loaders."""
 
 from .data_manager import DataManager, DatasetWrapper
-
-__all__ = ["DataManager", "DatasetWrapper"]

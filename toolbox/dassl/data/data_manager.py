@@ -6,10 +6,10 @@ seed gives the batches it gives elsewhere.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from typing import Any
 
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 from yacs.config import CfgNode
@@ -47,25 +47,18 @@ def build_data_loader(
             f"A {split} loader of data set {cfg.DATASET.NAME} has no images "
             f'(DATASET.ROOT is "{cfg.DATASET.ROOT}")'
         )
-    sampler = build_sampler(sampler_type, cfg, items, batch_size, n_domain, n_ins)
     workers = cfg.DATALOADER.NUM_WORKERS
     # The image cache is shared with workers by forking, which not every Python does by default.
     context = {"multiprocessing_context": "fork"} if workers and cfg.DATALOADER.CACHE_MB else {}
-    loader = DataLoader(
+    return DataLoader(
         (dataset_wrapper or DatasetWrapper)(cfg, items, transform=tfm, is_train=is_train),
         batch_size=batch_size,
-        sampler=sampler,
+        sampler=build_sampler(sampler_type, cfg, items, batch_size, n_domain, n_ins),
         num_workers=workers,
         drop_last=is_train and len(items) >= batch_size,
         pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
         **context,
     )
-    if len(loader) == 0:
-        raise AssertionError(
-            f"{sampler_type} makes no batch of {batch_size} from the {len(items)} images of data "
-            f"set {cfg.DATASET.NAME}: lower the BATCH_SIZE"
-        )
-    return loader
 
 
 def _readable(items: Sequence[Datum]) -> list[Datum]:
@@ -129,27 +122,15 @@ class DatasetWrapper(Dataset):
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
         item = self.data_source[idx]
-        output = {
-            "label": item.label,
-            "domain": item.domain,
-            "impath": item.impath,
-            "index": idx,
-        }
+        output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
         image = read_image(item.impath) if self._cache is None else self._cache.read(idx)
-        if self.transform is None:
-            output["img"] = image
-        elif isinstance(self.transform, (list, tuple)):
-            for i, transform in enumerate(self.transform):
-                output["img" if i == 0 else f"img{i + 1}"] = self._transformed(transform, image)
-        else:
-            output["img"] = self._transformed(self.transform, image)
+        several = isinstance(self.transform, (list, tuple))
+        for i, transform in enumerate(self.transform if several else [self.transform]):
+            views = [transform(image) if transform else image for _ in range(self.k_tfm)]
+            output["img" if i == 0 else f"img{i + 1}"] = views if self.k_tfm > 1 else views[0]
         if self.return_img0:
             output["img0"] = self.to_tensor(image)
         return output
-
-    def _transformed(self, transform: Callable, image: Image.Image) -> Any:
-        views = [transform(image) for _ in range(self.k_tfm)]
-        return views[0] if self.k_tfm == 1 else views
 
 
 class DataManager:
@@ -168,16 +149,11 @@ class DataManager:
                 f"The test split of data set {cfg.DATASET.NAME} is empty "
                 f'(looked in "{dataset.dataset_dir or cfg.DATASET.ROOT}")'
             )
-        if custom_tfm_train is None:
-            tfm_train = build_transform(cfg, is_train=True)
-        else:
-            print("* Using custom transform for training")
-            tfm_train = custom_tfm_train
-        if custom_tfm_test is None:
-            tfm_test = build_transform(cfg, is_train=False)
-        else:
-            print("* Using custom transform for testing")
-            tfm_test = custom_tfm_test
+        transforms = {}
+        for is_train, custom in ((True, custom_tfm_train), (False, custom_tfm_test)):
+            if custom is not None:
+                print(f"* Using custom transform for {'training' if is_train else 'testing'}")
+            transforms[is_train] = custom or build_transform(cfg, is_train)
 
         def loader(items: Sequence[Datum] | None, options: CfgNode, is_train: bool) -> Any:
             if not items:
@@ -187,9 +163,7 @@ class DataManager:
                 sampler_type=options.SAMPLER,
                 data_source=items,
                 batch_size=options.BATCH_SIZE,
-                n_domain=options.get("N_DOMAIN", 0),
-                n_ins=options.get("N_INS", 2),
-                tfm=tfm_train if is_train else tfm_test,
+                tfm=transforms[is_train],
                 is_train=is_train,
                 dataset_wrapper=dataset_wrapper,
             )
@@ -208,17 +182,9 @@ class DataManager:
         if cfg.VERBOSE:
             self.show_dataset_summary(cfg)
 
-    @property
-    def num_classes(self) -> int:
-        return self._num_classes
-
-    @property
-    def num_source_domains(self) -> int:
-        return self._num_source_domains
-
-    @property
-    def lab2cname(self) -> dict[int, str]:
-        return self._lab2cname
+    num_classes = property(attrgetter("_num_classes"))
+    num_source_domains = property(attrgetter("_num_source_domains"))
+    lab2cname = property(attrgetter("_lab2cname"))
 
     def show_dataset_summary(self, cfg: CfgNode) -> None:
         """Print a table of the data set's name, classes and numbers of images."""

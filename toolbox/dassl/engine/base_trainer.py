@@ -59,12 +59,10 @@ class TrainerBase:
         """Write a checkpoint of every model after the 0-based `epoch`."""
         run_state = self._progress.state()
         for name in self.get_model_names():
-            optim, sched = self._optims[name], self._scheds[name]
             state = {
                 "state_dict": self._models[name].state_dict(),
                 "epoch": epoch + 1,
-                "optimizer": optim.state_dict() if optim is not None else None,
-                "scheduler": sched.state_dict() if sched is not None else None,
+                **self._progress.schedule_state(name),
                 "val_result": val_result,
             }
             if run_state is not None:
@@ -75,10 +73,7 @@ class TrainerBase:
     def resume_model_if_exist(self, directory: str) -> int:
         """Resume every model from the newest whole checkpoint; returns the finished epochs."""
         names = self.get_model_names()
-        pointers = [os.path.join(directory, name, "checkpoint") for name in names]
-        found = None
-        if names and all(os.path.exists(pointer) for pointer in pointers):
-            found = find_resume_point(directory, names)
+        found = find_resume_point(directory, names)
         if found is None:
             print("No checkpoint found, train from scratch")
             return 0
@@ -124,29 +119,31 @@ class TrainerBase:
         for name in self.get_model_names(names):
             self._models[name].train(mode == "train")
 
+    def _each(self, group: dict[str, Any], names: Names) -> list[Any]:
+        """The optimizers or schedulers of the named models that have one."""
+        found = [group[name] for name in self.get_model_names(names)]
+        return [one for one in found if one is not None]
+
     def update_lr(self, names: Names = None) -> None:
         """Step the schedules: trainers call it on the last batch of an epoch."""
-        for name in self.get_model_names(names):
-            if self._scheds[name] is not None:
-                self._scheds[name].step()
+        for sched in self._each(self._scheds, names):
+            sched.step()
 
     def detect_anomaly(self, loss: Tensor) -> None:
         if not torch.isfinite(loss).all():
             raise FloatingPointError("Loss is infinite or NaN!")
 
     def model_zero_grad(self, names: Names = None) -> None:
-        for name in self.get_model_names(names):
-            if self._optims[name] is not None:
-                self._optims[name].zero_grad()
+        for optim in self._each(self._optims, names):
+            optim.zero_grad()
 
     def model_backward(self, loss: Tensor) -> None:
         self.detect_anomaly(loss)
         loss.backward()
 
     def model_update(self, names: Names = None) -> None:
-        for name in self.get_model_names(names):
-            if self._optims[name] is not None:
-                self._optims[name].step()
+        for optim in self._each(self._optims, names):
+            optim.step()
 
     def model_backward_and_update(self, loss: Tensor, names: Names = None) -> None:
         self.model_zero_grad(names)
@@ -196,32 +193,13 @@ class TrainerBase:
     def _checkpoint_due(self, finished: int) -> bool:
         return False
 
-    def before_train(self) -> None:
-        pass
+    def _hook(self) -> None:
+        """For trainers to override."""
 
-    def after_train(self) -> None:
-        pass
+    before_train = after_train = before_epoch = after_epoch = _hook
 
-    def before_epoch(self) -> None:
-        pass
+    def _missing(self, *_: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must override this method of TrainerBase")
 
-    def after_epoch(self) -> None:
-        pass
-
-    def run_epoch(self) -> None:
-        raise NotImplementedError
-
-    def test(self) -> float:
-        raise NotImplementedError
-
-    def parse_batch_train(self, batch: Any) -> Any:
-        raise NotImplementedError
-
-    def parse_batch_test(self, batch: Any) -> Any:
-        raise NotImplementedError
-
-    def forward_backward(self, batch: Any) -> dict[str, float] | None:
-        raise NotImplementedError
-
-    def model_inference(self, input: Any) -> Tensor:
-        raise NotImplementedError
+    run_epoch = test = parse_batch_train = parse_batch_test = _missing
+    forward_backward = model_inference = _missing

@@ -93,9 +93,12 @@ class Progress:
             own = dict(state)
             if any(not torch.equal(live[k], v.to(live[k])) for k, v in saved["state_dict"].items()):
                 own["weights"] = live
-            for key, group in (("optimizer", trainer._optims), ("scheduler", trainer._scheds)):
-                saved[key] = group[name].state_dict() if group[name] is not None else None
-            write_checkpoint({**saved, "run_state": own}, path)
+            write_checkpoint({**saved, **self.schedule_state(name), "run_state": own}, path)
+
+    def schedule_state(self, name: str) -> dict[str, Any]:
+        """What a checkpoint holds of a model's optimizer and schedule."""
+        parts = {"optimizer": self.trainer._optims[name], "scheduler": self.trainer._scheds[name]}
+        return {key: part and part.state_dict() for key, part in parts.items()}
 
     def saved(self, directory: str, filename: str) -> None:
         """Called after each save."""
@@ -154,6 +157,9 @@ def find_resume_point(directory: str, names: list[str]) -> tuple[str, dict[str, 
     Every model must have it whole, settled and at the same position: a kill may have come between
     two of them.
     """
+    pointers = [os.path.join(directory, name, "checkpoint") for name in names]
+    if not names or not all(map(os.path.exists, pointers)):
+        return None
     folder = os.path.join(directory, names[0])
     files = [f for f in os.listdir(folder) if f.startswith("model") and f != read_pointer(folder)]
     files.sort(key=lambda f: os.stat(os.path.join(folder, f)).st_mtime_ns, reverse=True)

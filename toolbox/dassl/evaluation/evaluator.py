@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from dassl.utils import mkdir_if_missing
+
 from .build import EVALUATOR_REGISTRY
 
 
@@ -24,7 +26,7 @@ class EvaluatorBase:
     def process(self, mo: Tensor, gt: Tensor) -> None:
         raise NotImplementedError
 
-    def evaluate(self) -> "OrderedDict[str, float]":
+    def evaluate(self) -> dict[str, float]:
         raise NotImplementedError
 
 
@@ -73,7 +75,7 @@ class Classification(EvaluatorBase):
             results["perclass_accuracy"] = self._per_class(true, pred, labels)
         if self.cfg.TEST.COMPUTE_CMAT:
             path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
-            os.makedirs(self.cfg.OUTPUT_DIR, exist_ok=True)
+            mkdir_if_missing(self.cfg.OUTPUT_DIR)
             torch.save(_confusion_matrix(true, pred), path)
             print(f"Confusion matrix is saved to {path}")
         return results
@@ -83,7 +85,7 @@ class Classification(EvaluatorBase):
         accuracies = []
         for label in labels.tolist():
             total = int((true == label).sum())
-            correct = int(((true == label) & (pred == label)).sum())
+            correct = int((pred[true == label] == label).sum())
             accuracies.append(100.0 * correct / total)
             print(
                 f"* class: {label} ({self._lab2cname[label]})\ttotal: {total:,}\t"
@@ -96,12 +98,10 @@ class Classification(EvaluatorBase):
 
 def _macro_f1(true: np.ndarray, pred: np.ndarray, labels: np.ndarray) -> float:
     """100 times the mean of 2TP / (2TP + FP + FN) over the labels that occur in truth."""
-    scores = []
-    for label in labels:
-        hits = ((true == label) & (pred == label)).sum()
-        # 2TP + FP + FN is the number of times the label occurs in either list.
-        scores.append(2 * hits / ((true == label).sum() + (pred == label).sum()))
-    return 100.0 * float(np.mean(scores))
+    # 2TP + FP + FN is the number of times the label occurs in either list.
+    either = [(true == label).sum() + (pred == label).sum() for label in labels]
+    hits = [(pred[true == label] == label).sum() for label in labels]
+    return 100.0 * float(np.mean(2 * np.array(hits) / either))
 
 
 def _confusion_matrix(true: np.ndarray, pred: np.ndarray) -> np.ndarray:

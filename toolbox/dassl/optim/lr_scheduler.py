@@ -17,12 +17,7 @@ class _BaseWarmupScheduler(LRScheduler):
     """Rates of its own for `warmup_epoch` epochs, then those of `successor`."""
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        successor: LRScheduler,
-        warmup_epoch: int,
-        last_epoch: int = -1,
-        verbose: bool = False,  # accepted as the original does; current torch has no such thing
+        self, optimizer: Optimizer, successor: LRScheduler, warmup_epoch: int, last_epoch: int
     ) -> None:
         self.successor = successor
         self.warmup_epoch = warmup_epoch
@@ -70,10 +65,10 @@ class ConstantWarmupScheduler(_BaseWarmupScheduler):
         warmup_epoch: int,
         cons_lr: float,
         last_epoch: int = -1,
-        verbose: bool = False,
+        verbose: bool = False,  # as the original; current torch has no such thing
     ) -> None:
         self.cons_lr = cons_lr
-        super().__init__(optimizer, successor, warmup_epoch, last_epoch, verbose)
+        super().__init__(optimizer, successor, warmup_epoch, last_epoch)
 
     def _warmup_lr(self) -> list[float]:
         return [self.cons_lr for _ in self.base_lrs]
@@ -89,10 +84,10 @@ class LinearWarmupScheduler(_BaseWarmupScheduler):
         warmup_epoch: int,
         min_lr: float,
         last_epoch: int = -1,
-        verbose: bool = False,
+        verbose: bool = False,  # as the original; current torch has no such thing
     ) -> None:
         self.min_lr = min_lr
-        super().__init__(optimizer, successor, warmup_epoch, last_epoch, verbose)
+        super().__init__(optimizer, successor, warmup_epoch, last_epoch)
 
     def _warmup_lr(self) -> list[float]:
         if self.last_epoch == 0:
@@ -112,38 +107,34 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
         return scheduler
     if not optim_cfg.WARMUP_RECOUNT:
         scheduler.last_epoch = optim_cfg.WARMUP_EPOCH
-    if optim_cfg.WARMUP_TYPE == "constant":
-        return ConstantWarmupScheduler(
-            optimizer, scheduler, optim_cfg.WARMUP_EPOCH, optim_cfg.WARMUP_CONS_LR
+    kinds = {
+        "constant": (ConstantWarmupScheduler, optim_cfg.WARMUP_CONS_LR),
+        "linear": (LinearWarmupScheduler, optim_cfg.WARMUP_MIN_LR),
+    }
+    if optim_cfg.WARMUP_TYPE not in kinds:
+        raise ValueError(
+            f"OPTIM.WARMUP_TYPE must be one of {list(kinds)}, but got {optim_cfg.WARMUP_TYPE}"
         )
-    if optim_cfg.WARMUP_TYPE == "linear":
-        return LinearWarmupScheduler(
-            optimizer, scheduler, optim_cfg.WARMUP_EPOCH, optim_cfg.WARMUP_MIN_LR
-        )
-    raise ValueError(
-        f'OPTIM.WARMUP_TYPE must be one of ["constant", "linear"], but got {optim_cfg.WARMUP_TYPE}'
-    )
+    kind, rate = kinds[optim_cfg.WARMUP_TYPE]
+    return kind(optimizer, scheduler, optim_cfg.WARMUP_EPOCH, rate)
 
 
 def _main_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
     name, stepsize = optim_cfg.LR_SCHEDULER, optim_cfg.STEPSIZE
+    several = isinstance(stepsize, (list, tuple))
     if name == "cosine":
         return CosineAnnealingLR(optimizer, float(optim_cfg.MAX_EPOCH))
     if name == "single_step":
-        if isinstance(stepsize, (list, tuple)):
-            stepsize = stepsize[-1]
-        if not isinstance(stepsize, int):
+        step = stepsize[-1] if several else stepsize
+        if not isinstance(step, int):
             raise TypeError(
-                "OPTIM.STEPSIZE must be an int, or end in one, for single_step, "
-                f"but got {type(stepsize).__name__}"
+                f"OPTIM.STEPSIZE must be an int, or end in one, for single_step: {stepsize!r}"
             )
-        step = stepsize if stepsize > 0 else optim_cfg.MAX_EPOCH
-        return StepLR(optimizer, step_size=step, gamma=optim_cfg.GAMMA)
+        return StepLR(optimizer, step if step > 0 else optim_cfg.MAX_EPOCH, optim_cfg.GAMMA)
     if name == "multi_step":
-        if not isinstance(stepsize, (list, tuple)):
+        if not several:
             raise TypeError(
-                "OPTIM.STEPSIZE must be a list or tuple of epochs for multi_step, "
-                f"but got {type(stepsize).__name__}"
+                f"OPTIM.STEPSIZE must be a list or tuple of epochs for multi_step: {stepsize!r}"
             )
-        return MultiStepLR(optimizer, milestones=list(stepsize), gamma=optim_cfg.GAMMA)
+        return MultiStepLR(optimizer, list(stepsize), optim_cfg.GAMMA)
     raise ValueError(f"scheduler must be one of {AVAI_SCHEDS}, but got {name}")

@@ -18,7 +18,6 @@ from .tools import (
 )
 from .torchtools import (
     count_num_param,
-    init_network_weights,
     load_checkpoint,
     load_pretrained_weights,
     open_all_layers,
@@ -26,30 +25,3 @@ from .torchtools import (
     resume_from_checkpoint,
     save_checkpoint,
 )
-
-__all__ = [
-    "AverageMeter",
-    "Logger",
-    "MetricMeter",
-    "Registry",
-    "check_availability",
-    "check_isfile",
-    "collect_env_info",
-    "count_num_param",
-    "get_most_similar_str_to_a_from_b",
-    "init_network_weights",
-    "listdir_nohidden",
-    "load_checkpoint",
-    "load_pretrained_weights",
-    "mkdir_if_missing",
-    "open_all_layers",
-    "open_specified_layers",
-    "read_image",
-    "read_json",
-    "resume_from_checkpoint",
-    "save_checkpoint",
-    "set_random_seed",
-    "setup_logger",
-    "tolist_if_not",
-    "write_json",
-]

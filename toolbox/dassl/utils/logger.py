@@ -35,14 +35,12 @@ class Logger:
         self.close()
 
     def write(self, msg: str) -> int:
-        written = self.console.write(msg)
         if self.file is not None:
             self.file.write(msg)
-        return written
+        return self.console.write(msg)
 
     def writelines(self, lines: list[str]) -> None:
-        for line in lines:
-            self.write(line)
+        self.write("".join(lines))
 
     def flush(self) -> None:
         self.console.flush()

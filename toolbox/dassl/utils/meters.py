@@ -1,7 +1,6 @@
 """Running values of what a trainer reports per batch, as the epoch lines print them."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 
 import torch
 
@@ -14,19 +13,14 @@ class AverageMeter:
         self.reset()
 
     def reset(self) -> None:
-        self.val = 0.0
-        self.avg = 0.0
-        self.sum = 0.0
+        self.val = self.avg = self.sum = 0.0
         self.count = 0
 
     def update(self, val: float | torch.Tensor, n: int = 1) -> None:
         self.val = val.item() if isinstance(val, torch.Tensor) else val
         self.sum += self.val * n
         self.count += n
-        if self.ema:
-            self.avg = 0.9 * self.avg + 0.1 * self.val
-        else:
-            self.avg = self.sum / self.count
+        self.avg = 0.9 * self.avg + 0.1 * self.val if self.ema else self.sum / self.count
 
 
 class MetricMeter:
@@ -36,7 +30,7 @@ class MetricMeter:
         self.meters: defaultdict[str, AverageMeter] = defaultdict(AverageMeter)
         self.delimiter = delimiter
 
-    def update(self, input_dict: Mapping[str, float | torch.Tensor] | None) -> None:
+    def update(self, input_dict: dict[str, float | torch.Tensor] | None) -> None:
         if input_dict is None:
             return
         if not isinstance(input_dict, dict):
@@ -45,6 +39,5 @@ class MetricMeter:
             self.meters[name].update(value)
 
     def __str__(self) -> str:
-        return self.delimiter.join(
-            f"{name} {meter.val:.4f} ({meter.avg:.4f})" for name, meter in self.meters.items()
-        )
+        parts = (f"{name} {m.val:.4f} ({m.avg:.4f})" for name, m in self.meters.items())
+        return self.delimiter.join(parts)

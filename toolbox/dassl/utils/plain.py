@@ -57,10 +57,6 @@ class _Inert:
             vars(self).update(state)
 
 
-def _stand_in(module: str, name: str) -> type:
-    return type(name, (_Inert,), {"__module__": module, "__qualname__": name})
-
-
 def _defaultdict(*_factory: Any) -> dict:
     return {}
 
@@ -71,14 +67,14 @@ _defaultdict.__name__ = "defaultdict"
 
 def _old_format_globals() -> list[Any]:
     """Reads a scheduler or optimizer as inert; nothing here can do more than hold data."""
-    names = {
-        (kind.__module__, kind.__name__)
-        for module in (torch.optim, torch.optim.lr_scheduler)
-        for kind in vars(module).values()
-        if isinstance(kind, type) and kind.__module__.startswith("torch.optim.")
-    }
+    kinds = [*vars(torch.optim).values(), *vars(torch.optim.lr_scheduler).values()]
+    names = {(k.__module__, k.__name__) for k in kinds if isinstance(k, type)}
+    names = {name for name in names if name[0].startswith("torch.optim.")}
     names |= {("torch.optim.lr_scheduler", "_LRScheduler"), ("dassl.optim.radam", "RAdam")}
-    return [_stand_in(*name) for name in sorted(names)] + [_defaultdict, dict]
+    return [type(name, (_Inert,), {"__module__": module}) for module, name in sorted(names)] + [
+        _defaultdict,
+        dict,
+    ]
 
 
 def _without_inert(value: Any) -> Any:

@@ -1,7 +1,10 @@
 """Named registries: trainers, data sets and evaluators are found by class name in the config."""
 
-from collections.abc import Callable
 from typing import Any
+
+from yacs.config import CfgNode
+
+from .tools import check_availability
 
 
 class Registry:
@@ -11,28 +14,20 @@ class Registry:
         self._name = name
         self._objects: dict[str, Any] = {}
 
-    def register(self, obj: Any = None, force: bool = False) -> Callable | None:
+    def register(self, obj: Any = None, force: bool = False) -> Any:
         """Use as `@registry.register()` or `registry.register(obj)`.
 
         Raises `KeyError` if the name is taken and `force` is false.
         """
-        if obj is not None:
-            self._add(obj, force)
-            return None
-
-        def decorator(decorated: Any) -> Any:
-            self._add(decorated, force)
-            return decorated
-
-        return decorator
-
-    def _add(self, obj: Any, force: bool) -> None:
+        if obj is None:
+            return lambda decorated: self.register(decorated, force) or decorated
         name = obj.__name__
         if name in self._objects and not force:
             raise KeyError(
                 f'An object named "{name}" was already registered in "{self._name}" registry'
             )
         self._objects[name] = obj
+        return None
 
     def get(self, name: str) -> Any:
         if name not in self._objects:
@@ -41,3 +36,11 @@ class Registry:
 
     def registered_names(self) -> list[str]:
         return list(self._objects)
+
+
+def build_registered(registry: Registry, name: str, cfg: CfgNode, **kwargs: Any) -> Any:
+    """Call the object of that name; `ValueError` with the nearest name if there is none."""
+    check_availability(name, registry.registered_names())
+    if cfg.VERBOSE:
+        print(f"Loading {registry._name.lower()}: {name}")
+    return registry.get(name)(cfg, **kwargs)

@@ -26,10 +26,10 @@ def mkdir_if_missing(dirname: str) -> None:
 
 def check_isfile(fpath: str) -> bool:
     """Whether `fpath` is an existing regular file, with a warning if not."""
-    if os.path.isfile(fpath):
-        return True
-    warnings.warn(f'No file found at "{fpath}"', stacklevel=2)
-    return False
+    found = os.path.isfile(fpath)
+    if not found:
+        warnings.warn(f'No file found at "{fpath}"', stacklevel=2)
+    return found
 
 
 def read_json(fpath: str) -> Any:
@@ -89,12 +89,8 @@ def listdir_nohidden(path: str, sort: bool = False) -> list[str]:
 
 def get_most_similar_str_to_a_from_b(a: str, b: Sequence[str]) -> str | None:
     """The string of `b` most like `a`, the later one on ties, or None if `b` is empty."""
-    best, highest = None, -1.0
-    for candidate in b:
-        ratio = difflib.SequenceMatcher(None, a, candidate).ratio()
-        if ratio >= highest:
-            best, highest = candidate, ratio
-    return best
+    ratios = [(difflib.SequenceMatcher(None, a, s).ratio(), i) for i, s in enumerate(b)]
+    return b[max(ratios)[1]] if ratios else None
 
 
 def check_availability(requested: str, available: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .plain import load_data, to_plain
-from .tools import mkdir_if_missing
+from .tools import mkdir_if_missing, tolist_if_not
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -102,12 +102,10 @@ def apply_checkpoint(
     """Load the weights strictly, and the other states where both sides have them."""
     unwrap(model).load_state_dict(checkpoint["state_dict"])
     print("Loaded model weights")
-    if optimizer is not None and checkpoint.get("optimizer") is not None:
-        optimizer.load_state_dict(checkpoint["optimizer"])
-        print("Loaded optimizer")
-    if scheduler is not None and checkpoint.get("scheduler") is not None:
-        scheduler.load_state_dict(checkpoint["scheduler"])
-        print("Loaded scheduler")
+    for key, live in (("optimizer", optimizer), ("scheduler", scheduler)):
+        if live is not None and checkpoint.get(key) is not None:
+            live.load_state_dict(checkpoint[key])
+            print(f"Loaded {key}")
     print(f"Previous epoch: {checkpoint['epoch']}")
     return checkpoint["epoch"]
 
@@ -148,9 +146,8 @@ def count_num_param(model: nn.Module | None = None, params: Iterable | None = No
         return sum(p.numel() for p in model.parameters())
     if params is None:
         raise ValueError("model and params must provide at least one")
-    return sum(
-        sum(q.numel() for q in p["params"]) if isinstance(p, dict) else p.numel() for p in params
-    )
+    groups = (p["params"] if isinstance(p, dict) else [p] for p in params)
+    return sum(p.numel() for group in groups for p in group)
 
 
 def open_all_layers(model: nn.Module) -> None:
@@ -161,30 +158,9 @@ def open_all_layers(model: nn.Module) -> None:
 def open_specified_layers(model: nn.Module, open_layers: str | list[str]) -> None:
     """Open the named top-level children; freeze the others, in eval mode."""
     children = dict(unwrap(model).named_children())
-    names = [open_layers] if isinstance(open_layers, str) else open_layers
+    names = tolist_if_not(open_layers)
     for name in names:
         if name not in children:
             raise AssertionError(f'"{name}" is not a child of the model; it has {list(children)}')
     for name, child in children.items():
         child.train(name in names).requires_grad_(name in names)
-
-
-def init_network_weights(model: nn.Module, init_type: str = "normal", gain: float = 0.02) -> None:
-    """Initialise linear and convolution weights; norms get N(1, gain) and zero."""
-    fill: dict[str, Callable] = {
-        "normal": lambda w: nn.init.normal_(w, 0.0, gain),
-        "xavier": lambda w: nn.init.xavier_normal_(w, gain=gain),
-        "kaiming": lambda w: nn.init.kaiming_normal_(w, a=0, mode="fan_in"),
-        "orthogonal": lambda w: nn.init.orthogonal_(w, gain=gain),
-    }
-    if init_type not in fill:
-        raise NotImplementedError(f"init_type must be one of {list(fill)}, but got {init_type}")
-    for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
-            fill[init_type](module.weight)
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
-            nn.init.normal_(module.weight, 1.0, gain)
-        else:
-            continue
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

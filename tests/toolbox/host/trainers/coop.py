@@ -1,7 +1,9 @@
 """A prompt learner in the form of the ecosystem: frozen encoders, one registered module."""
 
 import os.path as osp
+import random
 
+import numpy as np
 import torch
 import torch.nn as nn
 from dassl.engine import TRAINER_REGISTRY, TrainerX
@@ -91,6 +93,8 @@ class ToyCoOp(TrainerX):
     def parse_batch_train(self, batch):
         input = batch["img"].to(self.device)
         label = batch["label"].to(self.device)
+        # An augmentation of its own, from the generators that such code uses.
+        input = input * random.uniform(0.9, 1.1) + np.random.normal(scale=0.05)  # noqa: NPY002
         return input, label
 
     def load_model(self, directory, epoch=None):

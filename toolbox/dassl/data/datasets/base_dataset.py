@@ -6,6 +6,7 @@ calls on Python's global generator are exactly those of the original, in its ord
 
 import random
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from dassl.utils import check_isfile
@@ -26,21 +27,10 @@ class Datum:
         self._domain = domain
         self._classname = classname
 
-    @property
-    def impath(self) -> str:
-        return self._impath
-
-    @property
-    def label(self) -> int:
-        return self._label
-
-    @property
-    def domain(self) -> int:
-        return self._domain
-
-    @property
-    def classname(self) -> str:
-        return self._classname
+    impath = property(attrgetter("_impath"))
+    label = property(attrgetter("_label"))
+    domain = property(attrgetter("_domain"))
+    classname = property(attrgetter("_classname"))
 
 
 class DatasetBase:
@@ -50,7 +40,7 @@ class DatasetBase:
     """
 
     dataset_dir = ""
-    domains: Sequence[str] = []
+    domains: Sequence[str] = ()
 
     def __init__(
         self,
@@ -71,33 +61,13 @@ class DatasetBase:
         self._num_classes = self.get_num_classes(train_x)
         self._lab2cname, self._classnames = self.get_lab2cname(train_x)
 
-    @property
-    def train_x(self) -> list[Datum]:
-        return self._train_x
-
-    @property
-    def train_u(self) -> list[Datum] | None:
-        return self._train_u
-
-    @property
-    def val(self) -> list[Datum] | None:
-        return self._val
-
-    @property
-    def test(self) -> list[Datum] | None:
-        return self._test
-
-    @property
-    def lab2cname(self) -> dict[int, str]:
-        return self._lab2cname
-
-    @property
-    def classnames(self) -> list[str]:
-        return self._classnames
-
-    @property
-    def num_classes(self) -> int:
-        return self._num_classes
+    train_x = property(attrgetter("_train_x"))
+    train_u = property(attrgetter("_train_u"))
+    val = property(attrgetter("_val"))
+    test = property(attrgetter("_test"))
+    lab2cname = property(attrgetter("_lab2cname"))
+    classnames = property(attrgetter("_classnames"))
+    num_classes = property(attrgetter("_num_classes"))
 
     @staticmethod
     def get_num_classes(data_source: Sequence[Datum]) -> int:
@@ -110,34 +80,13 @@ class DatasetBase:
         mapping = {item.label: item.classname for item in data_source}
         return mapping, [mapping[label] for label in sorted(mapping)]
 
-    def is_input_domain_valid(self, domains: Sequence[str]) -> None:
-        for domain in domains:
-            if domain not in self.domains:
-                raise ValueError(
-                    f"Input domain must belong to {list(self.domains)}, but got [{domain}]"
-                )
-
-    def check_input_domains(
-        self, source_domains: Sequence[str], target_domains: Sequence[str]
-    ) -> None:
-        for name, domains in (("source", source_domains), ("target", target_domains)):
-            if not len(domains) > 0:
-                raise AssertionError(f"{name}_domains (list) is empty")
-            self.is_input_domain_valid(domains)
-
     def split_dataset_by_label(self, data_source: Sequence[Datum]) -> dict[int, list[Datum]]:
         """Items by label: labels by first appearance, items in source order."""
-        groups: dict[int, list[Datum]] = {}
-        for item in data_source:
-            groups.setdefault(item.label, []).append(item)
-        return groups
+        return _split(data_source, "label")
 
     def split_dataset_by_domain(self, data_source: Sequence[Datum]) -> dict[int, list[Datum]]:
         """Items by domain: domains by first appearance, items in source order."""
-        groups: dict[int, list[Datum]] = {}
-        for item in data_source:
-            groups.setdefault(item.domain, []).append(item)
-        return groups
+        return _split(data_source, "domain")
 
     def generate_fewshot_dataset(
         self, *data_sources: list[Datum], num_shots: int = -1, repeat: bool = False
@@ -165,3 +114,10 @@ class DatasetBase:
 
     def download_data(self, url: str, dst: str, from_gdrive: bool = True) -> None:
         raise NotImplementedError(f"The stand-in downloads nothing: fetch {url} to {dst} yourself")
+
+
+def _split(data_source: Sequence[Datum], attribute: str) -> dict[int, list[Datum]]:
+    groups: dict[int, list[Datum]] = {}
+    for item in data_source:
+        groups.setdefault(getattr(item, attribute), []).append(item)
+    return groups

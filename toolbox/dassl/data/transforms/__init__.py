@@ -1,5 +1,3 @@
 """Image transforms from `cfg.INPUT`, for training and for evaluation."""
 
 from .transforms import INTERPOLATION_MODES, build_transform
-
-__all__ = ["INTERPOLATION_MODES", "build_transform"]
