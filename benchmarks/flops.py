@@ -2,8 +2,10 @@
 
 Counted once each: what is the same for many rows (patches, the words before the class names) is
 counted for as many rows as differ, padding not at all. Backward passes count the products that
-carry a gradient to a prompt; frozen weights get none. Whatever is linear in the activations
-(softmax, norms, Sinkhorn's products of a matrix and a vector) is left out.
+carry a gradient to a prompt: one for a linear layer, whose weights are frozen, and two for either
+product of attention, but none with what is the same whatever the prompts are. Recomputation is not
+counted, nor whatever is linear in the activations (softmax, norms, Sinkhorn's products of a matrix
+and a vector).
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def step_flops(model: PromptedCLIP, batch: int, training: bool) -> dict[str, flo
     own = float(tails.sum() * len(prefixes) + prefixes.sum())
     pairs = float((tails[:, None] * (prefixes + (tails[:, None] + 1) / 2)).sum())
     width, joint = model.clip.text_width, model.clip.embed_width
-    text = model.clip.text_layers * _block(own, width, pairs) + _linear(own, width, joint)
+    text = model.clip.text_layers * _block(own, width, pairs, passes) + passes * _linear(
+        own, width, joint
+    )
 
     visual, settings = model.clip.visual, model.settings
     rows = batch * settings.VISION_PROMPT_NUMBER
@@ -38,20 +42,21 @@ def step_flops(model: PromptedCLIP, batch: int, training: bool) -> dict[str, flo
     transport = _linear(cells, joint, 1)
     return {
         "image": _image(visual, batch, rows, locals_ + 1, joint, passes),
-        "text": passes * text if training else 0.0,
-        # The backward pass makes the costs again and has one product for either side.
-        "transport": transport * (4 if training else 1),
+        "text": text if training else 0.0,
+        "transport": (2 * passes - 1) * transport,  # backward, one product for either side
     }
 
 
 def _image(visual, batch: int, rows: int, tokens: int, joint: int, passes: int) -> float:
     width, stock = visual.width, visual.tokens + 1
-    blocks = len(visual.transformer.resblocks) * _block(rows * tokens, width, rows * tokens**2)
-    total = passes * (blocks + _linear(rows * tokens, width, joint))
+    pairs = rows * tokens**2
+    total = len(visual.transformer.resblocks) * _block(rows * tokens, width, pairs, passes)
+    total += passes * _linear(rows * tokens, width, joint)
     # In the first block, queries, keys and values of the stock tokens are the same for all modes,
-    # and no gradient goes further than them.
+    # and no gradient goes further than them, or to them.
     total -= passes * _linear(rows * stock, width, 3 * width)
     total += _linear(batch * stock, width, 3 * width)
+    total -= (passes - 1) * _attention(2 * rows * stock**2, width)
     return total + _linear(batch * visual.tokens, visual.conv1.weight[0].numel(), width)
 
 
@@ -65,15 +70,21 @@ def _linear(rows: float, inputs: int, outputs: int) -> float:
     return 2.0 * rows * inputs * outputs
 
 
-def _block(tokens: float, width: int, pairs: float) -> float:
-    """A transformer block: 12 w^2 weights, and 2 products of width w for each attending pair."""
-    return _linear(tokens, width, 12 * width) + 4.0 * pairs * width
+def _block(tokens: float, width: int, pairs: float, passes: int) -> float:
+    """A transformer block: 12 w^2 weights, and attention, whose products have two factors."""
+    return passes * _linear(tokens, width, 12 * width) + (2 * passes - 1) * _attention(pairs, width)
+
+
+def _attention(pairs: float, width: int) -> float:
+    """Two products of width w for each attending pair of tokens."""
+    return 4.0 * pairs * width
 
 
 def matmul_rate(dtype: torch.dtype = torch.float32) -> float:
-    """Operations per second of one matrix product of the image tower's size."""
-    rows, width = 3184, 768
+    """Operations per second of matrix products of the image tower's size, sustained for a while."""
+    rows, width, repeats = 3184, 768, 20
     left, right = torch.randn(rows, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype)
     out = torch.empty(rows, 4 * width, dtype=dtype)
-    fastest = min(seconds(lambda: torch.mm(left, right, out=out)) for _ in range(5))
-    return _linear(rows, width, 4 * width) / fastest
+    torch.mm(left, right, out=out)
+    elapsed = seconds(lambda: [torch.mm(left, right, out=out) for _ in range(repeats)])
+    return repeats * _linear(rows, width, 4 * width) / elapsed

@@ -101,7 +101,8 @@ class Block(nn.Module):
 
 def attend(qkv: Tensor, causal: bool) -> Tensor:
     """Self-attention: `(S, L, 3, heads, 64)` to `(S, L, w)`."""
-    q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (S, heads, L, 64)
+    # Unbound before transposed: the gradient is then put together in the layout of `qkv`.
+    q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (S, heads, L, 64)
     return merge_heads(F.scaled_dot_product_attention(q, k, v, is_causal=causal))
 
 

@@ -13,7 +13,11 @@ from torch import Tensor
 
 
 class Kernel(Protocol):
-    """`exp(-C / epsilon)` of costs `(..., J, L)`; scalings are `u` `(..., J)`, `v` `(..., L)`."""
+    """`exp(-C / epsilon)` of costs `(..., J, L)`; scalings are `u` `(..., J)`, `v` `(..., L)`.
+
+    Where nothing is differentiated, `update` may overwrite the product and `plan` the kernel: new
+    memory costs more than the arithmetic done in it.
+    """
 
     values: Tensor
 
@@ -41,10 +45,11 @@ class PlainKernel:
 
     def __init__(self, values: Tensor):
         self.values = values
+        self.residual: Tensor | None = None
 
     @classmethod
-    def of(cls, cost: Tensor, epsilon: float) -> PlainKernel:
-        return cls(_quotient(cost, -epsilon).exp_())
+    def of(cls, cost: Tensor, epsilon: float, overwrite: bool = False) -> PlainKernel:
+        return cls(_quotient(cost, -epsilon, overwrite).exp_())
 
     def start(self, like: Tensor, empty: Tensor | None) -> Tensor:
         # Padding must be without mass from the first product on, or its length would be felt.
@@ -61,16 +66,25 @@ class PlainKernel:
         return (u.unsqueeze(-2) @ self.values).squeeze(-2)
 
     def update(self, marginal: Tensor, product: Tensor, empty: Tensor | None) -> Tensor:
-        return marginal / (product if empty is None else product.masked_fill(empty, 1))
+        if torch.is_grad_enabled():
+            return marginal / (product if empty is None else product.masked_fill(empty, 1))
+        product = product if empty is None else product.masked_fill_(empty, 1)
+        return torch.div(marginal, product, out=product)
 
     def violation(self, a: Tensor, u: Tensor, product: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(torch.addcmul(a, u, product, value=-1), 1, -1)
+        if torch.is_grad_enabled():
+            return (a - u * product).abs().sum(-1)
+        if self.residual is None:
+            self.residual = torch.empty_like(product)
+        return torch.addcmul(a, u, product, value=-1, out=self.residual).abs_().sum(-1)
 
     def scaling(self, u: Tensor) -> Tensor:
         return u
 
     def plan(self, u: Tensor, v: Tensor) -> Tensor:
-        return (self.values * u.unsqueeze(-1)).mul_(v.unsqueeze(-2))
+        if torch.is_grad_enabled():
+            return self.values * u.unsqueeze(-1) * v.unsqueeze(-2)
+        return self.values.mul_(u.unsqueeze(-1)).mul_(v.unsqueeze(-2))
 
 
 class LogKernel:
@@ -80,8 +94,8 @@ class LogKernel:
         self.values = values
 
     @classmethod
-    def of(cls, cost: Tensor, epsilon: float) -> LogKernel:
-        return cls(_quotient(cost, -epsilon))
+    def of(cls, cost: Tensor, epsilon: float, overwrite: bool = False) -> LogKernel:
+        return cls(_quotient(cost, -epsilon, overwrite))
 
     def start(self, like: Tensor, empty: Tensor | None) -> Tensor:
         zeros = torch.zeros_like(like, memory_format=torch.contiguous_format)
@@ -106,8 +120,11 @@ class LogKernel:
         return (self.values + u.unsqueeze(-1) + v.unsqueeze(-2)).exp()
 
 
-def _quotient(cost: Tensor, divisor: float) -> Tensor:
+def _quotient(cost: Tensor, divisor: float, overwrite: bool) -> Tensor:
     """`C / divisor`, `(..., J, L)`; the longer axis contiguous, for fast products with vectors."""
     tall = cost.shape[-2] > cost.shape[-1]
-    copy = (cost.mT if tall else cost).clone(memory_format=torch.contiguous_format).div_(divisor)
-    return copy.mT if tall else copy
+    wide = cost.mT if tall else cost
+    overwrite = overwrite or not wide.is_contiguous()
+    wide = wide.contiguous()
+    quotient = wide.div_(divisor) if overwrite else wide / divisor
+    return quotient.mT if tall else quotient

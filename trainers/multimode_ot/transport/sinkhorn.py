@@ -145,9 +145,14 @@ class Sinkhorn:
     def in_log_form(self) -> bool:
         return self.largest_cost / self.epsilon > LARGEST_KERNEL_EXPONENT
 
-    def kernel(self, cost: Tensor) -> Kernel:
-        """The kernel of a cost `(..., J, L)`, in the form that does not underflow."""
-        return (LogKernel if self.in_log_form else PlainKernel).of(cost, self.epsilon)
+    def kernel(self, cost: Tensor, overwrite: bool = False) -> Kernel:
+        """The kernel of a cost `(..., J, L)`, in the form that does not underflow.
+
+        Args:
+            overwrite: the cost is not needed any more, and its memory may be used.
+        """
+        form = LogKernel if self.in_log_form else PlainKernel
+        return form.of(cost, self.epsilon, overwrite)
 
     def scale(self, kernel: Kernel, a: Tensor, b: Tensor, start: Scaling | None = None) -> Scaling:
         """Scale a kernel to marginals `a` `(..., J)` and `b` `(..., L)`.
@@ -185,6 +190,7 @@ class Sinkhorn:
                 done = self._change(kernel, u, old_u, no_row) < self.tolerance
             iterations = iterations + active
             active = active & ~(done & (iterations >= self.min_iterations))
+            active = active & (iterations < self.max_iterations)
             if on_host and not active.any():
                 break
         if self.kernel_if_nan:

@@ -113,7 +113,8 @@ class _SinkhornTokens(torch.autograd.Function):
         grad_u = torch.zeros_like(flat_u) if ctx.needs_input_grad[0] else None
         grad_v = []
         for i, s in enumerate(ctx.chunks):
-            kernel = ctx.solver.kernel((1 - _similarities(u, v[s])).mT)
+            cost = _similarities(u, v[s]).neg_().add_(1).mT
+            kernel = ctx.solver.kernel(cost, overwrite=True)
             plan = kernel.plan(*scalings[2 * i : 2 * i + 2]).mT  # (B, M, K, N, L, J)
             pull = plan.mul_(grad[:, :, s, :, None, None]).flatten(2, 4).flatten(0, 1)
             flat_v = v[s].flatten(0, 2)  # (K * N * L, d); pull is (B * M, K * N * L, J)
@@ -141,7 +142,7 @@ def _solve(
     u: Tensor, v: Tensor, a: Tensor, b: Tensor, solver: Sinkhorn, start: Scaling | None = None
 ) -> _Solved:
     similarity = _similarities(u, v)
-    kernel = solver.kernel((1 - similarity).mT)
+    kernel = solver.kernel((1 - similarity).mT, overwrite=True)
     problems = (*u.shape[:2], *v.shape[:2])
     scaling = solver.scale(
         kernel,
