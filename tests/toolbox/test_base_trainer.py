@@ -53,12 +53,12 @@ def test_the_base_leaves_the_work_to_subclasses():
     base = TrainerBase()
     for hook in (base.before_train, base.after_train, base.before_epoch, base.after_epoch):
         hook()
-    for method in (base.run_epoch, base.test):
-        with pytest.raises(NotImplementedError):
-            method()
-    for method in (base.parse_batch_train, base.parse_batch_test, base.forward_backward):
-        with pytest.raises(NotImplementedError):
-            method(None)
+    for name in ("run_epoch", "test"):
+        with pytest.raises(NotImplementedError, match=rf"TrainerBase must override {name}\(\)"):
+            getattr(base, name)()
+    for name in ("parse_batch_train", "parse_batch_test", "forward_backward", "model_inference"):
+        with pytest.raises(NotImplementedError, match=rf"TrainerBase must override {name}\(\)"):
+            getattr(base, name)(None)
 
 
 def test_loading_names_epoch_and_result_also_if_there_is_none(tmp_path, capsys):

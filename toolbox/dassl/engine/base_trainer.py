@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,13 @@ from dassl.utils.torchtools import apply_checkpoint, unwrap
 from .progress import Progress, find_resume_point
 
 Names = str | list[str] | None
+
+
+def _to_override(name: str) -> Callable[..., Any]:
+    def method(self: Any, *_: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must override {name}()")
+
+    return method
 
 
 class TrainerBase:
@@ -198,8 +206,9 @@ class TrainerBase:
 
     before_train = after_train = before_epoch = after_epoch = _hook
 
-    def _missing(self, *_: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must override this method of TrainerBase")
-
-    run_epoch = test = parse_batch_train = parse_batch_test = _missing
-    forward_backward = model_inference = _missing
+    run_epoch = _to_override("run_epoch")
+    test = _to_override("test")
+    parse_batch_train = _to_override("parse_batch_train")
+    parse_batch_test = _to_override("parse_batch_test")
+    forward_backward = _to_override("forward_backward")
+    model_inference = _to_override("model_inference")

@@ -98,7 +98,7 @@ class Progress:
     def schedule_state(self, name: str) -> dict[str, Any]:
         """What a checkpoint holds of a model's optimizer and schedule."""
         parts = {"optimizer": self.trainer._optims[name], "scheduler": self.trainer._scheds[name]}
-        return {key: part and part.state_dict() for key, part in parts.items()}
+        return {key: None if part is None else part.state_dict() for key, part in parts.items()}
 
     def saved(self, directory: str, filename: str) -> None:
         """Called after each save."""
