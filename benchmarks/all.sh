@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every figure of docs/performance.md, into benchmarks/results.txt, growth.{csv,md,png}.
-# About 25 minutes on two quiet cores; the reference needs 20 GB at 100 classes.
+# About an hour on two quiet cores; the reference needs 20 GB at 100 classes.
 set -euo pipefail
 cd "$(dirname "$0")"
 python=${PYTHON:-python}
@@ -21,9 +21,7 @@ bench() {
     bench step.py --classes 50 --precision bf16
     bench step.py --classes 50 --eval
     bench step.py --classes 100 --eval
-    bench step.py --classes 50 --head released
     bench step.py --classes 500 --only ours --runs 3
-    bench step.py --classes 1000 --only ours --runs 3
     bench step.py --classes 1000 --only ours --runs 3 --memory-mb 1024
     uptime
 } 2>&1 | tee results.txt

@@ -15,8 +15,8 @@ from torch import Tensor
 class Kernel(Protocol):
     """`exp(-C / epsilon)` of costs `(..., J, L)`; scalings are `u` `(..., J)`, `v` `(..., L)`.
 
-    Where nothing is differentiated, `update` may overwrite the product and `plan` the kernel: new
-    memory costs more than the arithmetic done in it.
+    Where nothing is differentiated, `update` may overwrite the product and `plan` the kernel, and
+    `times` may write into the memory it is given: new memory costs more than the arithmetic.
     """
 
     values: Tensor
@@ -25,7 +25,7 @@ class Kernel(Protocol):
 
     def start(self, like: Tensor, empty: Tensor | None) -> Tensor: ...
 
-    def times(self, v: Tensor) -> Tensor: ...
+    def times(self, v: Tensor, into: Tensor | None = None) -> Tensor: ...
 
     def times_transposed(self, u: Tensor) -> Tensor: ...
 
@@ -59,8 +59,9 @@ class PlainKernel:
     # Products of a row vector and a matrix: (K * v).sum(-1) would write a temporary of K's size,
     # and a matrix and a column vector take twice as long.
 
-    def times(self, v: Tensor) -> Tensor:
-        return (v.unsqueeze(-2) @ self.values.mT).squeeze(-2)
+    def times(self, v: Tensor, into: Tensor | None = None) -> Tensor:
+        out = None if into is None or torch.is_grad_enabled() else into.unsqueeze(-2)
+        return torch.matmul(v.unsqueeze(-2), self.values.mT, out=out).squeeze(-2)
 
     def times_transposed(self, u: Tensor) -> Tensor:
         return (u.unsqueeze(-2) @ self.values).squeeze(-2)
@@ -101,7 +102,7 @@ class LogKernel:
         zeros = torch.zeros_like(like, memory_format=torch.contiguous_format)
         return zeros if empty is None else zeros.masked_fill(empty, -torch.inf)
 
-    def times(self, v: Tensor) -> Tensor:
+    def times(self, v: Tensor, into: Tensor | None = None) -> Tensor:
         return torch.logsumexp(self.values + v.unsqueeze(-2), -1)
 
     def times_transposed(self, u: Tensor) -> Tensor:

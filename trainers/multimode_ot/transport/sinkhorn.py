@@ -176,18 +176,21 @@ class Sinkhorn:
         # the groups that are done are held still instead, with the same result.
         hold = bool(self.groups) or not on_host
         product = kernel.times(v)
+        spare = None
         for _ in range(self.max_iterations):
             old_u, old_v = u, v
             u = kernel.update(a, product, no_row)
             u = _where(active, u, old_u) if hold else u
             v = kernel.update(b, kernel.times_transposed(u), no_column)
             v = _where(active, v, old_v) if hold else v
-            product = kernel.times(v)
+            product = kernel.times(v, into=spare)
             violation = kernel.violation(a, u, product)
             if self.rule == "marginal":
                 done = self._by_group(violation, "amax") <= self.tolerance
             else:
                 done = self._change(kernel, u, old_u, no_row) < self.tolerance
+            # The scaling before this one was made here, unless it is the start, which is not ours.
+            spare = old_u if spare is not None else torch.empty_like(u)
             iterations = iterations + active
             active = active & ~(done & (iterations >= self.min_iterations))
             active = active & (iterations < self.max_iterations)
