@@ -3,6 +3,7 @@
     python benchmarks/step.py --classes 50
     python benchmarks/step.py --classes 100 --eval
     python benchmarks/step.py --classes 500 --only ours
+    python benchmarks/step.py --classes 50 --only ours --profile
 
 Both sides have the same random ViT-B/16, prompts, class names and images. They are first checked
 to agree (logits, and gradients in training; with a tight tolerance, so that both have converged),
@@ -62,6 +63,8 @@ def main() -> None:
         print(f"{side}: {medians[side]:.3f} s (median of {args.runs}, {spread})")
     if "ours" in sides:
         report_share(args, models["ours"], medians["ours"], statistics.median(rates))
+        if args.profile:
+            report_profile(runs["ours"])
     del models, runs
     memory = {side: memory_of(args, side) for side in sides}
     for side in sides:
@@ -83,6 +86,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--modes", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=2)
     parser.add_argument("--memory-mb", type=int, help="TRAINER.ALIGN.MEMORY_MB of ours")
+    parser.add_argument("--profile", action="store_true", help="say where our time goes")
     parser.add_argument("--memory-probe", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -174,13 +178,24 @@ def report_share(args, model: PromptedCLIP, median: float, rate: float) -> None:
     print(f"achieved: {total / median / 1e9:.0f} GFLOP/s, {total / median / rate:.0%} of it")
 
 
+def report_profile(run: Callable[[], float], lines: int = 14) -> None:
+    """Print which operators the time of one call goes to, without what they call themselves."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        run()
+    events = profiler.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    events.sort(key=lambda event: event.self_cpu_time_total, reverse=True)
+    for event in events[:lines]:
+        share = event.self_cpu_time_total / total
+        print(f"{share:5.1%} {event.key.removeprefix('aten::')} ({event.count} calls)")
+
+
 def memory_of(args: argparse.Namespace, side: str) -> int:
     options = []
     for key, value in vars(args).items():
-        if value is True:
-            options.append(f"--{key}")
-        elif value not in (None, False) and key not in ("only", "runs"):
-            options += [f"--{key.replace('_', '-')}", value]
+        if key not in ("only", "runs", "profile") and value not in (None, False):
+            options.append(f"--{key.replace('_', '-')}")
+            options += [] if value is True else [value]
     return in_subprocess(__file__, *options, "--only", side, "--memory-probe")["bytes"]
 
 

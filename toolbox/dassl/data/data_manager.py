@@ -126,7 +126,7 @@ class DatasetWrapper(Dataset):
         image = read_image(item.impath) if self._cache is None else self._cache.read(idx)
         several = isinstance(self.transform, (list, tuple))
         for i, transform in enumerate(self.transform if several else [self.transform]):
-            views = [transform(image) if transform else image for _ in range(self.k_tfm)]
+            views = [image if transform is None else transform(image) for _ in range(self.k_tfm)]
             output["img" if i == 0 else f"img{i + 1}"] = views if self.k_tfm > 1 else views[0]
         if self.return_img0:
             output["img0"] = self.to_tensor(image)
@@ -151,9 +151,11 @@ class DataManager:
             )
         transforms = {}
         for is_train, custom in ((True, custom_tfm_train), (False, custom_tfm_test)):
-            if custom is not None:
+            if custom is None:
+                transforms[is_train] = build_transform(cfg, is_train)
+            else:
                 print(f"* Using custom transform for {'training' if is_train else 'testing'}")
-            transforms[is_train] = custom or build_transform(cfg, is_train)
+                transforms[is_train] = custom
 
         def loader(items: Sequence[Datum] | None, options: CfgNode, is_train: bool) -> Any:
             if not items:
