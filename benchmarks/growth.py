@@ -57,7 +57,7 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    (HERE / "growth.md").write_text(as_markdown(rows))
+    (HERE / "growth.md").write_text(as_markdown(rows, args.runs))
     plot(rows)
 
 
@@ -79,12 +79,13 @@ def measure(point: dict[str, int], runs: int) -> dict[str, float]:
     }
 
 
-def as_markdown(rows: list[dict]) -> str:
+def as_markdown(rows: list[dict], runs: int) -> str:
     lines = [
         "# Growth of a training step and of evaluation",
         "",
         f"ViT-B/16 shapes, float32, {processor()}, {torch.get_num_threads()} threads, torch "
-        f"{torch.__version__}. Made by `python benchmarks/growth.py`. Sizes that are not varied: "
+        f"{torch.__version__}, medians of {runs} after a warm-up. Made by `python "
+        f"benchmarks/growth.py --runs {runs}`. Sizes that are not varied: "
         + ", ".join(f"{value} {name}" for name, value in BASE.items())
         + ".",
         "",

@@ -63,7 +63,8 @@ class _FrozenMLP(torch.autograd.Function):
         slope = _FrozenMLP.SLOPE
         scaled = torch.addmm(fc_bias, x, fc_weight.T, beta=slope, alpha=slope)
         ctx.save_for_backward(scaled, fc_weight, proj_weight)
-        return torch.addmm(proj_bias, F.silu(scaled), proj_weight.T, alpha=1 / slope)
+        active = F.silu(scaled, inplace=not ctx.needs_input_grad[0])
+        return torch.addmm(proj_bias, active, proj_weight.T, alpha=1 / slope)
 
     @staticmethod
     @once_differentiable
