@@ -31,6 +31,7 @@ SERIES = {
     "tokens": (1, 2, 4, 8),
     "batch": (1, 2, 4, 8, 16),
 }
+WARM_UP = 2  # steps after the first one, in which the system gives the process its memory
 COLUMNS = ("varied", *BASE, "step_seconds", "peak_mib", "images_per_second")
 
 
@@ -67,6 +68,8 @@ def measure(point: dict[str, int], runs: int) -> dict[str, float]:
     model = build(args, ("ours",))["ours"]
     step = timed(args, model, images, labels)
     peak = peak_bytes(step)
+    for _ in range(WARM_UP):
+        step()
     step_seconds = statistics.median(step() for _ in range(runs))
     model.eval()
     evaluate = timed(Namespace(**vars(args) | {"eval": True}), model, images, labels)
@@ -84,7 +87,7 @@ def as_markdown(rows: list[dict], runs: int) -> str:
         "# Growth of a training step and of evaluation",
         "",
         f"ViT-B/16 shapes, float32, {processor()}, {torch.get_num_threads()} threads, torch "
-        f"{torch.__version__}, medians of {runs} after a warm-up. Made by `python "
+        f"{torch.__version__}, medians of {runs} after {WARM_UP + 1} steps. Made by `python "
         f"benchmarks/growth.py --runs {runs}`. Sizes that are not varied: "
         + ", ".join(f"{value} {name}" for name, value in BASE.items())
         + ".",
@@ -130,8 +133,8 @@ def plot(rows: list[dict]) -> None:
         for axis, varied in zip(row, SERIES, strict=True):
             points = [(r[varied], r[measure_]) for r in rows if r["varied"] == varied]
             axis.plot(*zip(*points, strict=True), marker="o")
-            axis.set_ylim(bottom=0)
             axis.grid(alpha=0.3)
+        row[0].set_ylim(bottom=0)  # after all are drawn: they share the axis
         row[0].set_ylabel(label)
     for axis, varied in zip(axes[-1], SERIES, strict=True):
         axis.set_xlabel(varied)
