@@ -13,6 +13,7 @@ bench() {
 }
 
 {
+    grep -m 1 'model name' /proc/cpuinfo
     uptime
     bench solver.py
     bench step.py --classes 10

@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from measure import seconds
 from multimode_ot.class_tokens import tokenize
+from multimode_ot.linear import affine
 from multimode_ot.model import PromptedCLIP
 from torch import Tensor
 
@@ -80,11 +81,22 @@ def _attention(pairs: float, width: int) -> float:
     return 4.0 * pairs * width
 
 
-def matmul_rate(dtype: torch.dtype = torch.float32) -> float:
-    """Operations per second of matrix products of the image tower's size, sustained for a while."""
+def matmul_rate(dtype: torch.dtype = torch.float32, onednn: bool = False) -> float:
+    """Operations per second of matrix products of the image tower's size, sustained for a while.
+
+    By `torch.mm`, or through oneDNN as `multimode_ot.linear` does where that is faster.
+    """
     rows, width, repeats = 3184, 768, 20
     left, right = torch.randn(rows, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype)
-    out = torch.empty(rows, 4 * width, dtype=dtype)
-    torch.mm(left, right, out=out)
-    elapsed = seconds(lambda: [torch.mm(left, right, out=out) for _ in range(repeats)])
+    out, bias = torch.empty(rows, 4 * width, dtype=dtype), torch.zeros(4 * width, dtype=dtype)
+
+    def product() -> None:
+        if onednn:
+            affine(left, weight, bias)
+        else:
+            torch.mm(left, right, out=out)
+
+    weight = right.T.contiguous()
+    product()
+    elapsed = seconds(lambda: [product() for _ in range(repeats)])
     return repeats * _linear(rows, width, 4 * width) / elapsed

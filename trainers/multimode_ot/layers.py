@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from .linear import affine, linear, pull_back, refuse_gradients
+
 HEAD_WIDTH = 64  # every CLIP transformer has heads of this width
 
 
@@ -58,22 +60,20 @@ class _FrozenMLP(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, fc_weight, fc_bias, proj_weight, proj_bias):
-        if any(ctx.needs_input_grad[1:]):
-            raise RuntimeError("CLIP's weights are frozen: this layer gives them no gradient")
+        refuse_gradients(*ctx.needs_input_grad[1:])
         slope = _FrozenMLP.SLOPE
-        scaled = torch.addmm(fc_bias, x, fc_weight.T, beta=slope, alpha=slope)
+        scaled = affine(x, fc_weight, fc_bias, beta=slope, alpha=slope)
         ctx.save_for_backward(scaled, fc_weight, proj_weight)
         active = F.silu(scaled, inplace=not ctx.needs_input_grad[0])
-        return torch.addmm(proj_bias, active, proj_weight.T, alpha=1 / slope)
+        return affine(active, proj_weight, proj_bias, alpha=1 / slope)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
         scaled, fc_weight, proj_weight = ctx.saved_tensors
-        # Under autocast the products ran in another dtype than the weights have.
-        grad = grad @ proj_weight.to(grad.dtype)
+        grad = pull_back(grad, proj_weight)
         torch.ops.aten.silu_backward.grad_input(grad, scaled, grad_input=grad)
-        return grad @ fc_weight.to(grad.dtype), None, None, None, None
+        return pull_back(grad, fc_weight), None, None, None, None
 
 
 class Block(nn.Module):
@@ -91,12 +91,13 @@ class Block(nn.Module):
     def open(self, x: Tensor) -> Tensor:
         """Queries, keys and values of tokens `(..., w)`, `(..., 3, heads, 64)`."""
         attn = self.attn
-        qkv = F.linear(self.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        qkv = linear(self.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
         return qkv.unflatten(-1, (3, attn.heads, -1))
 
     def close(self, x: Tensor, mixed: Tensor) -> Tensor:
         """The block's output for tokens `x` `(..., w)` whose attention gave `mixed`, likewise."""
-        x = x + self.attn.out_proj(mixed)
+        out_proj = self.attn.out_proj
+        x = x + linear(mixed, out_proj.weight, out_proj.bias)
         return x + self.mlp(self.ln_2(x))
 
 

@@ -17,7 +17,6 @@ from ..encoders import encode_image, encode_text_pooled
 from ..model import PromptedCLIP, normalised
 from ..prompts import ContextLearner
 from ..transport import Sinkhorn
-from ..transport.hierarchical import TOKEN_COST_BYTES
 from ..transport.token_level import token_transport
 
 # The released program's solver. Its stopping rule spans the whole call, so a logit depends
@@ -71,7 +70,7 @@ class PLOT(PromptedCLIP):
         local, prompts = normalised(image[:, 1:]), normalised(text)
         u, v = local.unsqueeze(1), prompts.unsqueeze(1)  # (B, 1, J, d), (K, 1, N, d)
         a, b = (torch.full_like(x[..., 0], 1 / x.shape[2]) for x in (u, v))
-        solved = token_transport(u, v, a, b, SOLVER, TOKEN_COST_BYTES)
+        solved = token_transport(u, v, a, b, SOLVER)
         self.unconverged += solved.unconverged
         similarity = solved.similarity[:, 0, :, 0]  # (B, K)
         if self.dataset == "ImageNet":  # the original adds the pooled similarity there

@@ -20,7 +20,6 @@ from .sinkhorn import Sinkhorn
 from .token_level import TokenTransport, Transport, token_transport
 
 Alignment = Literal["hierarchical", "prompt", "token", "mean"]
-TOKEN_COST_BYTES = 64 * 2**20
 
 
 class Features(NamedTuple):
@@ -75,13 +74,13 @@ class HierarchicalTransport:
         beta: weight of the token-level distance.
         alignment: `hierarchical`; `prompt` (`C` without `dt`); `token` (`C = dt`); `mean` (the
             uniform prompt-level plan instead of the solved one).
-        cost_bytes: memory for token-level costs held at once. No result depends on it.
+        cost_bytes: memory for token-level costs held at once (`token_transport`).
     """
 
     transport: Transport = field(default_factory=Sinkhorn)
     beta: float = 1.0
     alignment: Alignment = "hierarchical"
-    cost_bytes: int = TOKEN_COST_BYTES
+    cost_bytes: int | None = None
 
     @property
     def needs_tokens(self) -> bool:
@@ -125,14 +124,14 @@ class ReleasedTransport:
     Args:
         epsilon, max_iterations, tolerance: of both levels' Sinkhorn.
         hierarchical: False leaves out the token level.
-        cost_bytes: memory for token-level costs held at once. No result depends on it.
+        cost_bytes: memory for token-level costs held at once (`token_transport`).
     """
 
     epsilon: float = 0.1
     max_iterations: int = 100
     tolerance: float = 1e-2
     hierarchical: bool = True
-    cost_bytes: int = TOKEN_COST_BYTES
+    cost_bytes: int | None = None
 
     @property
     def needs_tokens(self) -> bool:
@@ -202,7 +201,7 @@ def _pooled_similarity(image: Features, text: Features) -> Tensor:
 
 
 def _token_level(
-    image: Features, text: Features, transport: Transport, cost_bytes: int
+    image: Features, text: Features, transport: Transport, cost_bytes: int | None
 ) -> TokenTransport:
     if image.tokens is None or text.tokens is None:
         raise ValueError("token-level alignment needs the tokens of both sides")

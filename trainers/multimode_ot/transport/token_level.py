@@ -21,6 +21,9 @@ from .variants import ConditionalTransport, ExactTransport
 
 Transport = Sinkhorn | ConditionalTransport | ExactTransport
 CLASS_AXIS = 2
+# A CPU's allocator gives larger blocks back to the system whenever they are free, and touching new
+# ones takes longer than the arithmetic. An accelerator wants few and large operations.
+COST_BYTES_ON_CPU, COST_BYTES = 8 * 2**20, 64 * 2**20
 
 
 class TokenTransport(NamedTuple):
@@ -36,7 +39,12 @@ class TokenTransport(NamedTuple):
 
 
 def token_transport(
-    u: Tensor, v: Tensor, a: Tensor, b: Tensor, transport: Transport, cost_bytes: int
+    u: Tensor,
+    v: Tensor,
+    a: Tensor,
+    b: Tensor,
+    transport: Transport,
+    cost_bytes: int | None = None,
 ) -> TokenTransport:
     """Solve the `B * M * K * N` token-level problems of cost `1 - <u_bmj, v_knl>`.
 
@@ -44,12 +52,15 @@ def token_transport(
         u: `(B, M, J, d)` and v: `(K, N, L, d)`, normalised, zero where padded.
         a: `(B, M, J)` and b: `(K, N, L)`, marginals, zero where padded.
         transport: Sinkhorn's stopping rule spans all problems, however they are chunked.
-        cost_bytes: classes are processed in chunks whose costs take at most this; all at once
-            where a stopping rule that spans them cannot be told chunk by chunk.
+        cost_bytes: classes are processed in chunks whose costs take at most this (by default what
+            suits the device); all at once where a stopping rule that spans them cannot be told
+            chunk by chunk. No result depends on it.
 
     Gradients reach `u` and `v` with the plans held constant, and only each problem's scalings are
     kept for the backward pass; it makes the costs again.
     """
+    if cost_bytes is None:
+        cost_bytes = COST_BYTES_ON_CPU if u.device.type == "cpu" else COST_BYTES
     per_class = u[:, :, :, 0].numel() * v[0, :, :, 0].numel() * u.element_size()
     step = max(1, cost_bytes // per_class)
     if isinstance(transport, Sinkhorn) and CLASS_AXIS not in transport.groups:
