@@ -1,6 +1,7 @@
 """Section 5.5: checkpoint files."""
 
 import collections
+import enum
 import os
 import pickle
 
@@ -63,6 +64,10 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
     assert (tmp_path / "model.pth.tar-3").read_bytes() == before
 
 
+class Kind(str, enum.Enum):
+    FIRST = "first"
+
+
 def test_numpy_values_are_written_as_plain_data_and_objects_left_out(tmp_path):
     state = {
         "state_dict": {},
@@ -70,6 +75,8 @@ def test_numpy_values_are_written_as_plain_data_and_objects_left_out(tmp_path):
         "val_result": np.float64(71.5),
         "scheduler": {"milestones": collections.Counter({3: 1}), "table": np.eye(2)},
         "optimizer": {"odd": object()},
+        "kind": Kind.FIRST,
+        "counts": {np.int64(3): np.float32(0.5)},
     }
     with pytest.warns(UserWarning, match=r"optimizer\.odd is a object"):
         save_checkpoint(state, str(tmp_path))
@@ -78,6 +85,8 @@ def test_numpy_values_are_written_as_plain_data_and_objects_left_out(tmp_path):
     assert saved["scheduler"]["milestones"] == {3: 1}
     assert torch.equal(saved["scheduler"]["table"], torch.eye(2, dtype=torch.float64))
     assert saved["optimizer"] == {"odd": None}
+    assert saved["kind"] == "first" and type(saved["kind"]) is str
+    assert saved["counts"] == {3: 0.5} and type(next(iter(saved["counts"]))) is int
 
 
 def test_no_path_and_a_missing_file_are_said(tmp_path):

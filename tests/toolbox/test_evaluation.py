@@ -74,6 +74,11 @@ def test_results_per_class(capsys):
         evaluate(TRUE, PREDICTED, "TEST.PER_CLASS_RESULT", True)
 
 
+def test_accuracies_per_class_are_rounded_from_exact_quotients(capsys):
+    evaluate([0] * 80, [0] * 23 + [1] * 57, "TEST.PER_CLASS_RESULT", True, names={0: "cat"})
+    assert "total: 80\tcorrect: 23\tacc: 28.8%" in capsys.readouterr().out
+
+
 def test_a_confusion_matrix_is_saved_if_asked(tmp_path, capsys):
     folder = str(tmp_path / "out")
     evaluate(TRUE, PREDICTED, "TEST.COMPUTE_CMAT", True, "OUTPUT_DIR", folder)

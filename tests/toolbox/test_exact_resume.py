@@ -107,6 +107,16 @@ def test_a_command_killed_from_outside_ends_with_the_same_prompts(images, tmp_pa
     assert_equal_bits(weights(tmp_path / "plain/run"), weights(tmp_path / "killed/run"))
 
 
+def stop_before_epoch(trainer, number):
+    """Make `trainer` raise KeyboardInterrupt before that epoch."""
+
+    def stop():
+        if trainer.epoch + 1 == number:
+            raise KeyboardInterrupt
+
+    trainer.before_epoch = stop
+
+
 def stop_after(trainer, saves):
     """Make `trainer` raise KeyboardInterrupt right after that many saves."""
     save = trainer.save_model
@@ -172,7 +182,7 @@ def test_the_scale_of_a_gradient_scaler_survives(make_trainer):
     options = ("TRAINER.COOP.PREC", "amp", "TRAIN.CHECKPOINT_FREQ", 1)
     first = make_trainer(*options)
     initial = first.scaler.get_scale()
-    stop_after(first, saves=2)
+    stop_before_epoch(first, 3)
     with pytest.raises(KeyboardInterrupt):
         first.train()
     second = make_trainer(*options)
@@ -204,7 +214,7 @@ def test_a_run_stopped_before_its_first_checkpoint_ends_the_same_when_started_ag
 def test_settings_given_anew_win_over_the_interrupted_run(make_trainer):
     first = make_trainer("TRAIN.CHECKPOINT_FREQ", 1)
     first.patience = 3
-    stop_after(first, saves=1)
+    stop_before_epoch(first, 2)
     with pytest.raises(KeyboardInterrupt):
         first.train()
     second = make_trainer("TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.MAX_EPOCH", 5)

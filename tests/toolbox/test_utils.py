@@ -110,6 +110,8 @@ def test_layers_open_by_name():
     open_specified_layers(model, "b")
     assert [m.training for m in model.values()] == [False, True]
     assert [m.weight.requires_grad for m in model.values()] == [False, True]
+    open_specified_layers(model, ("a", "b"))
+    assert all(m.training for m in model.values())
     open_all_layers(model)
     assert all(p.requires_grad for p in model.parameters()) and model["a"].training
     with pytest.raises(AssertionError, match=r'"c".*\[\'a\', \'b\'\]'):

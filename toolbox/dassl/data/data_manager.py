@@ -16,7 +16,7 @@ from yacs.config import CfgNode
 
 from dassl.utils import read_image
 
-from .cache import ImageCache
+from ._cache import ImageCache
 from .datasets import Datum, build_dataset
 from .samplers import build_sampler
 from .transforms import INTERPOLATION_MODES, build_transform
@@ -190,15 +190,14 @@ class DataManager:
 
     def show_dataset_summary(self, cfg: CfgNode) -> None:
         """Print a table of the data set's name, classes and numbers of images."""
+        from tabulate import tabulate
+
         rows = [("Dataset", cfg.DATASET.NAME)]
-        if cfg.DATASET.SOURCE_DOMAINS:
-            rows.append(("Source", str(cfg.DATASET.SOURCE_DOMAINS)))
-        if cfg.DATASET.TARGET_DOMAINS:
-            rows.append(("Target", str(cfg.DATASET.TARGET_DOMAINS)))
+        for side in ("Source", "Target"):
+            if domains := cfg.DATASET[f"{side.upper()}_DOMAINS"]:
+                rows.append((side, str(domains)))
         rows.append(("# classes", f"{self.num_classes:,}"))
         for split in ("train_x", "train_u", "val", "test"):
             if items := getattr(self.dataset, split):
                 rows.append((f"# {split}", f"{len(items):,}"))
-        left, right = (max(len(row[column]) for row in rows) for column in (0, 1))
-        line = f"{'-' * left}  {'-' * right}"
-        print("\n".join([line, *(f"{name:<{left}}  {value}" for name, value in rows), line]))
+        print(tabulate(rows, disable_numparse=True))

@@ -7,6 +7,7 @@ labelled loader.
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +17,10 @@ from yacs.config import CfgNode
 
 from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
-from dassl.utils import AverageMeter, MetricMeter, load_checkpoint
+from dassl.utils import AverageMeter, MetricMeter
 
-from .base_trainer import Names, TrainerBase
-from .batches import batches, print_beside_bar
+from ._base import Names, TrainerBase
+from ._batches import batches, print_beside_bar
 
 __all__ = ["SimpleTrainer", "TrainerBase", "TrainerX"]
 
@@ -66,21 +67,17 @@ class SimpleTrainer(TrainerBase):
     def before_train(self) -> None:
         directory = self.cfg.RESUME or self.cfg.OUTPUT_DIR
         self.start_epoch = self.resume_model_if_exist(directory)
-        if self._progress.resumed is None and self.start_epoch > 0:
-            self._read_best_result(directory)
-        if self.start_epoch >= self.max_epoch:
+        best = [os.path.join(self.output_dir, n, "model-best.pth.tar") for n in self._models]
+        if self._progress.resumed and not all(map(os.path.exists, best)):
+            # Resumed from another folder: the best model is to be written here too.
+            self._progress.resumed_state["attributes"].pop("best_result", None)
+        if 0 < self.max_epoch <= self.start_epoch:
             print(
                 f"This run is complete ({self.start_epoch} of {self.max_epoch} epochs): "
                 "nothing to train, evaluating it"
             )
         self.init_writer(os.path.join(self.output_dir, "tensorboard"))
         self.time_start = time.time()
-
-    def _read_best_result(self, directory: str) -> None:
-        """Files of the original do not keep the best result, but the best model has it."""
-        best = os.path.join(directory, self.get_model_names()[0], "model-best.pth.tar")
-        if os.path.exists(best):
-            self.best_result = load_checkpoint(best).get("val_result") or self.best_result
 
     def after_train(self) -> None:
         # Result parsers of hosts wait for either line, by the release they were written for.
@@ -97,19 +94,20 @@ class SimpleTrainer(TrainerBase):
         self.close_writer()
 
     def after_epoch(self) -> None:
+        finished, every = self.epoch + 1, self.cfg.TRAIN.CHECKPOINT_FREQ
+        due = finished == self.max_epoch or (every > 0 and finished % every == 0)
+        saves = []
         if not self.cfg.TEST.NO_TEST and self.cfg.TEST.FINAL_MODEL == "best_val":
             result = self.test(split="val")
             if result > self.best_result:
                 self.best_result = result
-                self.save_model(
-                    self.epoch, self.output_dir, val_result=result, model_name="model-best.pth.tar"
-                )
-        if self._checkpoint_due(self.epoch + 1):
-            self.save_model(self.epoch, self.output_dir)
-
-    def _checkpoint_due(self, finished: int) -> bool:
-        every = self.cfg.TRAIN.CHECKPOINT_FREQ
-        return finished == self.max_epoch or (every > 0 and finished % every == 0)
+                saves.append({"val_result": result, "model_name": "model-best.pth.tar"})
+        saves += [{}] if due else []
+        for save in saves:
+            # A trainer that overrides this hook may go on after it.
+            last = save is saves[-1] and type(self).after_epoch is SimpleTrainer.after_epoch
+            with self._progress.nothing_follows(finished, 0) if last else nullcontext():
+                self.save_model(self.epoch, self.output_dir, **save)
 
     @torch.no_grad()
     def test(self, split: str | None = None) -> float:

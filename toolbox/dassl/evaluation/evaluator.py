@@ -52,16 +52,18 @@ class Classification(EvaluatorBase):
         self._y_true.extend(gt.tolist())
         self._y_pred.extend(mo.max(dim=1).indices.tolist())
 
-    def evaluate(self) -> "OrderedDict[str, float]":
+    def evaluate(self) -> dict[str, float]:
         """All values in percent; `accuracy` first, since `trainer.test()` returns the first."""
+        from sklearn.metrics import confusion_matrix, f1_score  # slow to import
+
         if not self._y_true:
             raise ValueError("Nothing to evaluate: no batch was processed since reset()")
         true, pred = np.array(self._y_true), np.array(self._y_pred)
-        labels = np.unique(true)
         correct = int((true == pred).sum())
         accuracy = 100.0 * correct / len(true)
+        f1 = f1_score(true, pred, labels=np.unique(true), average="macro", zero_division=0)
         results = OrderedDict(
-            accuracy=accuracy, error_rate=100.0 - accuracy, macro_f1=_macro_f1(true, pred, labels)
+            accuracy=accuracy, error_rate=100.0 - accuracy, macro_f1=100.0 * float(f1)
         )
         print(
             "=> result\n"
@@ -72,41 +74,24 @@ class Classification(EvaluatorBase):
             f"* macro_f1: {results['macro_f1']:.1f}%"
         )
         if self.cfg.TEST.PER_CLASS_RESULT:
-            results["perclass_accuracy"] = self._per_class(true, pred, labels)
+            results["perclass_accuracy"] = self._per_class(true, pred)
         if self.cfg.TEST.COMPUTE_CMAT:
             path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
             mkdir_if_missing(self.cfg.OUTPUT_DIR)
-            torch.save(_confusion_matrix(true, pred), path)
+            torch.save(confusion_matrix(true, pred, normalize="true"), path)
             print(f"Confusion matrix is saved to {path}")
         return results
 
-    def _per_class(self, true: np.ndarray, pred: np.ndarray, labels: np.ndarray) -> float:
+    def _per_class(self, true: np.ndarray, pred: np.ndarray) -> float:
         print("=> per-class result")
         accuracies = []
-        for label in labels.tolist():
-            total = int((true == label).sum())
-            correct = int((pred[true == label] == label).sum())
-            accuracies.append(100.0 * correct / total)
+        for label in np.unique(true).tolist():
+            hits = pred[true == label] == label
+            accuracies.append(100.0 * int(hits.sum()) / len(hits))
             print(
-                f"* class: {label} ({self._lab2cname[label]})\ttotal: {total:,}\t"
-                f"correct: {correct:,}\tacc: {accuracies[-1]:.1f}%"
+                f"* class: {label} ({self._lab2cname[label]})\ttotal: {len(hits):,}\t"
+                f"correct: {hits.sum():,}\tacc: {accuracies[-1]:.1f}%"
             )
         average = float(np.mean(accuracies))
         print(f"* average: {average:.1f}%")
         return average
-
-
-def _macro_f1(true: np.ndarray, pred: np.ndarray, labels: np.ndarray) -> float:
-    """100 times the mean of 2TP / (2TP + FP + FN) over the labels that occur in truth."""
-    # 2TP + FP + FN is the number of times the label occurs in either list.
-    either = [(true == label).sum() + (pred == label).sum() for label in labels]
-    hits = [(pred[true == label] == label).sum() for label in labels]
-    return 100.0 * float(np.mean(2 * np.array(hits) / either))
-
-
-def _confusion_matrix(true: np.ndarray, pred: np.ndarray) -> np.ndarray:
-    """Rows true, columns predicted, over all labels that occur; rows sum to 1, or 0 if empty."""
-    labels = np.unique(np.concatenate([true, pred]))
-    matrix = np.zeros((len(labels), len(labels)))
-    np.add.at(matrix, (np.searchsorted(labels, true), np.searchsorted(labels, pred)), 1)
-    return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

@@ -3,7 +3,6 @@
 Trainers build it beside the optimizer and step it once an epoch through `update_lr()`.
 """
 
-from collections import Counter
 from typing import Any
 
 from torch.optim import Optimizer
@@ -13,7 +12,7 @@ from yacs.config import CfgNode
 AVAI_SCHEDS = ["single_step", "multi_step", "cosine"]
 
 
-class _BaseWarmupScheduler(LRScheduler):
+class _WarmupScheduler(LRScheduler):
     """Rates of its own for `warmup_epoch` epochs, then those of `successor`."""
 
     def __init__(
@@ -46,16 +45,11 @@ class _BaseWarmupScheduler(LRScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the numbers and keep driving the live optimizer and successor."""
         own = dict(state_dict)
-        main = own.pop("successor", {})
+        self.successor.load_state_dict(own.pop("successor", {}))
         super().load_state_dict(own)
-        for name, live in vars(self.successor).items():
-            # MultiStepLR counts its milestones; checkpoints hold them as a plain dict.
-            if isinstance(live, Counter) and name in main:
-                main = {**main, name: Counter(main[name])}
-        self.successor.load_state_dict(main)
 
 
-class ConstantWarmupScheduler(_BaseWarmupScheduler):
+class ConstantWarmupScheduler(_WarmupScheduler):
     """The rate `cons_lr` during warm-up."""
 
     def __init__(
@@ -74,7 +68,7 @@ class ConstantWarmupScheduler(_BaseWarmupScheduler):
         return [self.cons_lr for _ in self.base_lrs]
 
 
-class LinearWarmupScheduler(_BaseWarmupScheduler):
+class LinearWarmupScheduler(_WarmupScheduler):
     """The rate `min_lr` first, then the base rate times the share of warm-up done."""
 
     def __init__(

@@ -40,7 +40,7 @@ def read_json(fpath: str) -> Any:
 def write_json(obj: Any, fpath: str) -> None:
     """Write `obj` with indent 4; whoever reads meanwhile sees the old file or the new one."""
     mkdir_if_missing(os.path.dirname(fpath))
-    partial = f"{fpath}.partial"
+    partial = f"{fpath}.{os.getpid()}.partial"
     with open(partial, "w", encoding="utf-8") as file:
         json.dump(obj, file, indent=4, separators=(",", ": "))
     os.replace(partial, fpath)

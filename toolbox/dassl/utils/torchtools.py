@@ -7,22 +7,19 @@ whole, so a killed process leaves the old file or the new one.
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from .plain import load_data, to_plain
-from .tools import mkdir_if_missing, tolist_if_not
+from ._plain import load_data, to_plain
+from .tools import mkdir_if_missing
 
 
 def unwrap(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, nn.DataParallel) else model
-
-
-def _cut_module(key: str) -> str:
-    return key.removeprefix("module.")
 
 
 def _replace(path: str, write: Callable[[str], Any]) -> None:
@@ -50,18 +47,16 @@ def save_checkpoint(
     mkdir_if_missing(save_dir)
     if remove_module_from_keys:
         weights = state["state_dict"]
-        state["state_dict"] = type(weights)((_cut_module(k), v) for k, v in weights.items())
+        state["state_dict"] = type(weights)(
+            (key.removeprefix("module."), value) for key, value in weights.items()
+        )
     name = model_name or f"model.pth.tar-{state['epoch']}"
     path = os.path.join(save_dir, name)
     write_checkpoint(state, path)
     print(f"Checkpoint saved to {path}")
-
-    def write_pointer(partial: str) -> None:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(f"{name}\n")
-
     # After the file it names: the pointer never names a checkpoint that is not whole.
-    _replace(os.path.join(save_dir, "checkpoint"), write_pointer)
+    pointer = os.path.join(save_dir, "checkpoint")
+    _replace(pointer, lambda partial: Path(partial).write_text(f"{name}\n", encoding="utf-8"))
     if is_best:
         best = os.path.join(save_dir, "model-best.pth.tar")
         _replace(best, lambda partial: shutil.copyfile(path, partial))
@@ -92,21 +87,24 @@ def load_checkpoint(fpath: str | None) -> dict[str, Any]:
 
 def read_pointer(fdir: str) -> str:
     """The file name in `<fdir>/checkpoint`."""
-    with open(os.path.join(fdir, "checkpoint"), encoding="utf-8") as file:
-        return file.readline().strip()
+    return Path(fdir, "checkpoint").read_text(encoding="utf-8").partition("\n")[0].strip()
 
 
 def apply_checkpoint(
-    checkpoint: dict[str, Any], model: nn.Module, optimizer: Any = None, scheduler: Any = None
+    checkpoint: dict[str, Any],
+    model: nn.Module,
+    optimizer: Any = None,
+    scheduler: Any = None,
+    say: Callable[[str], Any] = print,
 ) -> int:
     """Load the weights strictly, and the other states where both sides have them."""
     unwrap(model).load_state_dict(checkpoint["state_dict"])
-    print("Loaded model weights")
+    say("Loaded model weights")
     for key, live in (("optimizer", optimizer), ("scheduler", scheduler)):
         if live is not None and checkpoint.get(key) is not None:
             live.load_state_dict(checkpoint[key])
-            print(f"Loaded {key}")
-    print(f"Previous epoch: {checkpoint['epoch']}")
+            say(f"Loaded {key}")
+    say(f"Previous epoch: {checkpoint['epoch']}")
     return checkpoint["epoch"]
 
 
@@ -126,7 +124,7 @@ def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:
     own = unwrap(model).state_dict()
     matched, discarded = {}, []
     for key, value in weights.items():
-        name = _cut_module(key)
+        name = key.removeprefix("module.")
         if name in own and own[name].size() == value.size():
             matched[name] = value
         else:
@@ -155,10 +153,10 @@ def open_all_layers(model: nn.Module) -> None:
     model.train().requires_grad_(True)
 
 
-def open_specified_layers(model: nn.Module, open_layers: str | list[str]) -> None:
+def open_specified_layers(model: nn.Module, open_layers: str | Sequence[str]) -> None:
     """Open the named top-level children; freeze the others, in eval mode."""
     children = dict(unwrap(model).named_children())
-    names = tolist_if_not(open_layers)
+    names = [open_layers] if isinstance(open_layers, str) else open_layers
     for name in names:
         if name not in children:
             raise AssertionError(f'"{name}" is not a child of the model; it has {list(children)}')

@@ -7,7 +7,7 @@ calls on Python's global generator are exactly those of the original, in its ord
 import random
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from dassl.utils import check_isfile
 
@@ -40,7 +40,7 @@ class DatasetBase:
     """
 
     dataset_dir = ""
-    domains: Sequence[str] = ()
+    domains: ClassVar[list[str]] = []
 
     def __init__(
         self,

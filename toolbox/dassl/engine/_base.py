@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from dassl.utils import load_checkpoint, mkdir_if_missing, save_checkpoint, tolist_if_not
 from dassl.utils.torchtools import apply_checkpoint, unwrap
 
-from .progress import Progress, find_resume_point
+from ._progress import Progress, find_resume_point, schedule_state
 
 Names = str | list[str] | None
 
 
 def _to_override(name: str) -> Callable[..., Any]:
-    def method(self: Any, *_: Any) -> Any:
+    def method(self: Any, *_: Any, **__: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must override {name}()")
 
     return method
@@ -56,6 +56,9 @@ class TrainerBase:
                 )
         return names
 
+    def _registered(self, name: str) -> tuple[nn.Module, Any, Any]:
+        return self._models[name], self._optims[name], self._scheds[name]
+
     def save_model(
         self,
         epoch: int,
@@ -65,18 +68,17 @@ class TrainerBase:
         model_name: str = "",
     ) -> None:
         """Write a checkpoint of every model after the 0-based `epoch`."""
-        run_state = self._progress.state()
         for name in self.get_model_names():
             state = {
                 "state_dict": self._models[name].state_dict(),
                 "epoch": epoch + 1,
-                **self._progress.schedule_state(name),
+                **schedule_state(self._optims[name], self._scheds[name]),
                 "val_result": val_result,
             }
-            if run_state is not None:
-                state["run_state"] = run_state
+            if self._progress.run_state is not None:
+                state["run_state"] = self._progress.run_state
             save_checkpoint(state, os.path.join(directory, name), is_best, model_name=model_name)
-        self._progress.saved(directory, model_name or f"model.pth.tar-{epoch + 1}")
+        self._progress.saved.append((directory, model_name or f"model.pth.tar-{epoch + 1}"))
 
     def resume_model_if_exist(self, directory: str) -> int:
         """Resume every model from the newest whole checkpoint; returns the finished epochs."""
@@ -88,18 +90,15 @@ class TrainerBase:
         print(f"Found checkpoint at {directory} (will resume training)")
         filename, checkpoints = found
         epoch = 0
-        for name in names:
-            checkpoint = checkpoints[name]
+        for name, checkpoint in checkpoints.items():
             print(f'Loading checkpoint from "{os.path.join(directory, name, filename)}"')
-            run_state = checkpoint.get("run_state")
-            if run_state is not None:
-                self._progress.resumed = run_state
-                checkpoint["state_dict"] = run_state.get("weights", checkpoint["state_dict"])
-            optim, sched = self._optims[name], self._scheds[name]
-            epoch = apply_checkpoint(checkpoint, self._models[name], optim, sched)
-            if run_state is not None:
+            state = checkpoint.get("run_state")
+            if state is not None:
+                self._progress.resumed[name] = checkpoint
+                checkpoint["state_dict"] = state.get("weights", checkpoint["state_dict"])
                 # A trainer may save within an epoch, under the number it will have when finished.
-                epoch = run_state["epoch"]
+                checkpoint["epoch"] = state["epoch"]
+            epoch = apply_checkpoint(checkpoint, *self._registered(name))
         return epoch
 
     def load_model(self, directory: str | None, epoch: int | None = None) -> None:
@@ -125,7 +124,8 @@ class TrainerBase:
         if mode not in ("train", "test", "eval"):
             raise KeyError(f'mode must be "train", "test" or "eval", but got "{mode}"')
         for name in self.get_model_names(names):
-            self._models[name].train(mode == "train")
+            model = self._models[name]
+            model.train() if mode == "train" else model.eval()
 
     def _each(self, group: dict[str, Any], names: Names) -> list[Any]:
         """The optimizers or schedulers of the named models that have one."""
@@ -183,23 +183,18 @@ class TrainerBase:
         """The generic loop; `before_train` may move `start_epoch`."""
         self.start_epoch = start_epoch
         self.max_epoch = max_epoch
+        self._progress.run_state = {}
         self.before_train()
         self._progress.begin()
         for epoch in range(self.start_epoch, self.max_epoch):
             self.epoch = epoch
             self.before_epoch()
             self.run_epoch()
-            # A trainer's own after_epoch may go on after the saves: these settle when it is done.
-            if type(self).after_epoch.__module__.startswith(__package__):
-                self._progress.position = (epoch + 1, 0)
             self.after_epoch()
-            self._progress.settle(epoch + 1, 0)
-            self._progress.position = None
-        self._progress.position = (self.max_epoch, 0)
+            self._progress.complete(epoch + 1, 0)
         self.after_train()
-
-    def _checkpoint_due(self, finished: int) -> bool:
-        return False
+        self._progress.complete(self.max_epoch, 0)
+        self._progress.run_state = None
 
     def _hook(self) -> None:
         """For trainers to override."""

@@ -6,6 +6,7 @@ dicts of their attributes. `torch.load`'s restricted reader does both, so that n
 with the power to call things ever sees the file.
 """
 
+import enum
 import pickle
 import re
 import warnings
@@ -24,17 +25,17 @@ def to_plain(value: Any, where: str) -> Any:
     What is none of it becomes None with a warning: losing a stray object at the end of a long
     training is better than losing the weights.
     """
-    if isinstance(value, (Tensor, str, bytes, bool, type(None), torch.dtype, torch.device)):
+    if isinstance(value, (np.generic, enum.Enum)):  # these may be floats, but pickle otherwise
+        return to_plain(value.item() if isinstance(value, np.generic) else value.value, where)
+    if value is None or isinstance(value, (Tensor, torch.dtype, torch.device)):
         return value
-    if isinstance(value, (int, float, complex)):
-        # `item` is NumPy's: its float64 is a float, but pickles as a NumPy scalar.
-        return value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, np.generic):
-        return value.item()
+    for kind in (bool, int, float, complex, str, bytes):
+        if isinstance(value, kind):
+            return kind(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return torch.from_numpy(value.copy())
     if isinstance(value, Mapping):
-        items = ((k, to_plain(v, f"{where}.{k}")) for k, v in value.items())
+        items = ((to_plain(k, where), to_plain(v, f"{where}.{k}")) for k, v in value.items())
         return OrderedDict(items) if isinstance(value, OrderedDict) else dict(items)
     if isinstance(value, (list, tuple, set, frozenset)):
         kind = tuple if isinstance(value, tuple) else list
