@@ -174,7 +174,7 @@ class PromptedCLIP(nn.Module, ABC):
             text = self.class_features() if class_features is None else class_features
         with torch.autocast(images.device.type, enabled=False):
             logits = self.logits(image, text)
-        stalls = logits.is_cuda and self.prompt_learner.training
+        stalls = logits.device.type != "cpu" and self.prompt_learner.training
         if not stalls and not logits.isfinite().all():
             prompts = dict(self.prompt_learner.named_parameters())
             raise_for_nonfinite(images=images, prompts=prompts)
