@@ -1,5 +1,6 @@
 """How time and memory of ours grow: tables and a plot, from one command.
 
+    pip install matplotlib
     python benchmarks/growth.py
 
 Around one point (50 classes, batch 4, four modes of two tokens, float32), one size is varied at a
@@ -19,6 +20,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 from measure import in_subprocess, peak_bytes
 from step import build, timed
 from workload import images_and_labels
@@ -63,7 +65,14 @@ def main() -> None:
 
 
 def measure(point: dict[str, int], runs: int) -> dict[str, float]:
-    args = Namespace(**point, precision="fp32", head="paper", memory_mb=None, eval=False)
+    args = Namespace(
+        **point,
+        precision="fp32",
+        reference_precision=None,
+        head="paper",
+        memory_mb=None,
+        eval=False,
+    )
     images, labels = images_and_labels(point["batch"], point["classes"])
     model = build(args, ("ours",))["ours"]
     step = timed(args, model, images, labels)
@@ -116,19 +125,13 @@ def processor() -> str:
 
 
 def plot(rows: list[dict]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     measures = {
         "step_seconds": "training step (s)",
         "peak_mib": "peak memory (MiB)",
         "images_per_second": "evaluated images per second",
     }
-    figure, axes = plt.subplots(
-        len(measures), len(SERIES), figsize=(12, 7.5), sharex="col", sharey="row"
-    )
+    figure = Figure(figsize=(12, 7.5))
+    axes = figure.subplots(len(measures), len(SERIES), sharex="col", sharey="row")
     for row, (measure_, label) in zip(axes, measures.items(), strict=True):
         for axis, varied in zip(row, SERIES, strict=True):
             points = [(r[varied], r[measure_]) for r in rows if r["varied"] == varied]

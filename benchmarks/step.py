@@ -32,6 +32,7 @@ from workload import class_names, images_and_labels, our_model, package_clip
 AMORTISED_IMAGES = 100
 AGREEMENT = 1e-4
 SIDES = ("reference", "ours")
+PRECISIONS = ("fp32", "bf16")
 
 
 def main() -> None:
@@ -40,10 +41,11 @@ def main() -> None:
         print(json.dumps({"bytes": probe_memory(args)}))
         return
     sides = (args.only,) if args.only else SIDES
+    other = f" (reference {args.reference_precision})" if args.reference_precision else ""
     print(
         f"{'evaluation' if args.eval else 'training step'}: {args.classes} classes, batch "
         f"{args.batch}, {args.modes} modes of {args.tokens} tokens, {args.head} head, "
-        f"{args.precision}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        f"{args.precision}{other}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     )
     models = build(args, sides)
     if not args.only:
@@ -79,7 +81,10 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--classes", type=int, required=True)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    parser.add_argument(
+        "--reference-precision", choices=PRECISIONS, help="of the reference, if it is not ours"
+    )
     parser.add_argument("--eval", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", choices=SIDES)
@@ -158,7 +163,8 @@ def timed(args, model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[]
 def train_step(args, model: nn.Module, images: Tensor, labels: Tensor) -> None:
     model.zero_grad()
     ours = isinstance(model, PromptedCLIP)  # it autocasts its towers itself
-    with torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16" and not ours):
+    low = (args.reference_precision or args.precision) == "bf16"
+    with torch.autocast("cpu", torch.bfloat16, enabled=low and not ours):
         loss = F.cross_entropy(model(images), labels)
     loss.backward()
 
