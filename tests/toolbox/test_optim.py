@@ -118,6 +118,16 @@ def test_linear_warm_up():
     assert lr[:7] == pytest.approx(expected, abs=1e-12)
 
 
+def test_linear_warm_up_that_counts():
+    options = ("WARMUP_EPOCH", 5, "WARMUP_TYPE", "linear", "WARMUP_RECOUNT", False)
+    lr = rates(*build(*options), epochs=50)
+    assert lr[:6] == pytest.approx([1e-05, 0.0004, 0.0008, 0.0012, 0.0016, 0.002], abs=1e-12)
+    for epoch in range(7, 51):
+        falling = 1 + math.cos(math.pi * (epoch - 1) / 50)
+        expected = 0.002 * falling / (1 + math.cos(math.pi * 5 / 50))
+        assert lr[epoch - 1] == pytest.approx(expected, abs=1e-12)
+
+
 def test_warm_up_that_counts():
     lr = rates(*build(*WARMUP, "WARMUP_RECOUNT", False), epochs=50)
     assert lr[1:4] == pytest.approx(
@@ -135,6 +145,7 @@ def test_warm_up_that_counts():
         (("single_step", (7, 20)), (), [21, 41]),
         (("single_step", (-1,)), (), []),
         (("multi_step", (20, 40)), WARMUP, [22, 42]),
+        (("multi_step", (20, 40)), (*WARMUP, "WARMUP_RECOUNT", False), [21, 41]),
     ],
 )
 def test_steps_drop_at(schedule, more, drops):

@@ -112,6 +112,13 @@ def test_checkpoints_are_written_every_so_many_epochs_and_at_the_end(scripted, e
     assert [epoch + 1 for epoch, _, _ in saves] == epochs
 
 
+def test_the_model_that_is_tested_at_the_end_is_named(make_trainer, capsys):
+    make_trainer("TEST.FINAL_MODEL", "best_val").train()
+    out = capsys.readouterr().out
+    assert "Finished training\nDeploy the model with the best val performance\n" in out
+    assert "Deploy the last-epoch model" not in out
+
+
 def test_no_test_means_none(make_trainer, capsys):
     trainer = make_trainer("TEST.NO_TEST", True, "TEST.FINAL_MODEL", "best_val")
     trainer.train()
