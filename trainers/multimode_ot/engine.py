@@ -109,9 +109,9 @@ class PromptTrainer(TrainerX):
         self.scaler.update()
         return values[0], values[1]
 
-    def after_epoch(self) -> None:
+    def run_epoch(self) -> None:
+        super().run_epoch()
         self._report_unconverged("this epoch")
-        super().after_epoch()
 
     def _report_unconverged(self, where: str) -> None:
         capped = self.model.pop_unconverged()
