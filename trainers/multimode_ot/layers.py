@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .linear import affine, linear, pull_back, refuse_gradients
+from .linear import affine, linear, pull_back
 
 HEAD_WIDTH = 64  # every CLIP transformer has heads of this width
 
@@ -29,7 +29,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Attention(nn.Module):
-    """The parameters of `nn.MultiheadAttention`; `Block` runs it."""
+    """The parameters of `nn.MultiheadAttention`; `Block` runs it, and calls no module in it."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -60,7 +60,8 @@ class _FrozenMLP(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, fc_weight, fc_bias, proj_weight, proj_bias):
-        refuse_gradients(*ctx.needs_input_grad[1:])
+        if any(ctx.needs_input_grad[1:]):
+            raise RuntimeError("CLIP's weights are frozen: this layer gives them no gradient")
         slope = _FrozenMLP.SLOPE
         scaled = affine(x, fc_weight, fc_bias, beta=slope, alpha=slope)
         ctx.save_for_backward(scaled, fc_weight, proj_weight)

@@ -20,14 +20,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 SMALLEST = 20480  # elements; torch gives no smaller convolution of one image to oneDNN
+FEWEST_ROWS = 300  # of a gradient; where both ways were equally fast for CLIP's widths
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x weight^T + bias` for frozen parameters: `(..., i)`, `(o, i)`, `(o,)` to `(..., o)`.
-
-    Gradients reach `x` alone.
-    """
-    if not onednn_is_faster(x):
+    """`x weight^T + bias`: `(..., i)`, `(o, i)`, `(o,)` to `(..., o)`."""
+    trained = weight.requires_grad or (bias is not None and bias.requires_grad)
+    if trained or x.ndim < 2 or not onednn_is_faster(x):
         return F.linear(x, weight, bias)
     return _FrozenLinear.apply(x.flatten(0, -2), weight, bias).view(*x.shape[:-1], -1)
 
@@ -36,7 +35,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor, beta: float = 1, alpha: floa
     """`alpha x weight^T + beta bias`: `(R, i)`, `(o, i)`, `(o,)` to `(R, o)`; as `torch.addmm`."""
     if not onednn_is_faster(x):
         return torch.addmm(bias, x, weight.T, beta=beta, alpha=alpha)
-    # Weights have fewer elements than `x` and the result.
+    # Of many rows, the weights are the smallest factor.
     return _pixelwise(
         x, weight if alpha == 1 else weight * alpha, bias if beta == 1 else bias * beta
     )
@@ -46,7 +45,9 @@ def pull_back(grad: Tensor, weight: Tensor) -> Tensor:
     """The gradient of `x` from that of `x weight^T`: `(R, o)`, `(o, i)` to `(R, i)`."""
     # Under autocast the products ran in another dtype than the weights have.
     weight = weight.to(grad.dtype)
-    return _pixelwise(grad, weight.T) if onednn_is_faster(grad) else grad @ weight
+    # The weight is copied into the other order, which few rows are not worth.
+    worthwhile = len(grad) >= FEWEST_ROWS and onednn_is_faster(grad)
+    return _pixelwise(grad, weight.T) if worthwhile else grad @ weight
 
 
 def onednn_is_faster(x: Tensor) -> bool:
@@ -57,6 +58,7 @@ def onednn_is_faster(x: Tensor) -> bool:
         and x.numel() > SMALLEST
         and not torch.is_autocast_enabled("cpu")
         and bool(torch.backends.mkldnn.enabled)
+        and torch.get_num_threads() > 1  # with one, torch does not give it to oneDNN either
         and _mkl_is_slow()
     )
 
@@ -66,8 +68,10 @@ def _mkl_is_slow() -> bool:
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
     if not (wide and torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         return False
-    processors = Path("/proc/cpuinfo")  # of Linux; on other systems the products stay torch's own
-    return processors.exists() and "AuthenticAMD" in processors.read_text()
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux: the products stay torch's own
+        return False
 
 
 class _FrozenLinear(torch.autograd.Function):
@@ -75,7 +79,6 @@ class _FrozenLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias):
-        refuse_gradients(*ctx.needs_input_grad[1:])
         ctx.save_for_backward(weight)
         return _pixelwise(x, weight, bias)
 
@@ -83,12 +86,6 @@ class _FrozenLinear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         return pull_back(grad, *ctx.saved_tensors), None, None
-
-
-def refuse_gradients(*wanted: bool) -> None:
-    """Raise `RuntimeError` if a frozen parameter asks for its gradient."""
-    if any(wanted):
-        raise RuntimeError("CLIP's weights are frozen: this layer gives them no gradient")
 
 
 def _pixelwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
