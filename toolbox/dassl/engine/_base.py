@@ -56,6 +56,10 @@ class TrainerBase:
                 )
         return names
 
+    @property
+    def _own_save_model(self) -> bool:
+        return type(self).save_model is not TrainerBase.save_model
+
     def _registered(self, name: str) -> tuple[nn.Module, Any, Any]:
         return self._models[name], self._optims[name], self._scheds[name]
 
@@ -184,17 +188,20 @@ class TrainerBase:
         self.start_epoch = start_epoch
         self.max_epoch = max_epoch
         self._progress.run_state = {}
-        self.before_train()
-        self._progress.begin()
-        for epoch in range(self.start_epoch, self.max_epoch):
-            self.epoch = epoch
-            self.before_epoch()
-            self.run_epoch()
-            self.after_epoch()
-            self._progress.complete(epoch + 1, 0)
-        self.after_train()
-        self._progress.complete(self.max_epoch, 0)
-        self._progress.run_state = None
+        try:
+            self.before_train()
+            self._progress.begin()
+            # Where the loop leaves it, also if nothing is left to train.
+            self.epoch = max(min(self.start_epoch, max_epoch) - 1, 0)
+            for epoch in range(self.start_epoch, self.max_epoch):
+                self.epoch = epoch
+                self.before_epoch()
+                self.run_epoch()
+                self.after_epoch()
+                self._progress.complete(epoch + 1, 0)
+            self.after_train()
+        finally:
+            self._progress.run_state = None
 
     def _hook(self) -> None:
         """For trainers to override."""

@@ -61,9 +61,8 @@ class Progress:
         """Called once resuming and every `before_train` are done: go to where the run stood."""
         self.saved = []
         self._initial = {k: _fingerprint(v) for k, v in self._attributes().items()}
-        if self.resumed:
-            # A copy, since the hooks before the first batch may change what they get.
-            self._restore(copy.deepcopy(self.resumed_state))
+        # A copy, since the hooks before the first batch may change what they get.
+        self._restore(copy.deepcopy(self.resumed))
 
     def enter_epoch(self, batches: Iterator) -> None:
         """Called before the first batch; skips those that the resumed run had finished."""
@@ -78,9 +77,7 @@ class Progress:
         for self.trainer.batch_idx, _ in itertools.islice(batches, state["batch"]):
             pass
         # The hooks before the first batch have run again, on what they had changed already.
-        for name, checkpoint in checkpoints.items():
-            apply_checkpoint(checkpoint, *self.trainer._registered(name), say=lambda _: None)
-        self._restore(state)
+        self._restore(checkpoints)
 
     @property
     def resumed_state(self) -> dict[str, Any]:
@@ -96,12 +93,13 @@ class Progress:
             with self.nothing_follows(trainer.epoch, done):
                 # The stored epoch is the number of finished ones: this one is not.
                 trainer.save_model(trainer.epoch - 1, trainer.output_dir, model_name=WITHIN_EPOCH)
+            self.complete(trainer.epoch, done)
 
     @contextmanager
     def nothing_follows(self, epoch: int, batch: int) -> Iterator[None]:
         """The run stands after so many epochs and batches: saves are resume points at once."""
-        if self.run_state is None:
-            yield
+        if self.run_state is None or self.trainer._own_save_model:
+            yield  # a save_model that was overridden may hold other weights than the live ones
             return
         before, self.run_state = list(self.saved), self._state(epoch, batch)
         try:
@@ -117,9 +115,13 @@ class Progress:
         run_state = self._state(epoch, batch)
         for (directory, filename), name in itertools.product(saved, self.trainer.get_model_names()):
             path = os.path.join(directory, name, filename)
-            if os.path.exists(path):  # else the hook took it away
-                model, optim, sched = self.trainer._registered(name)
+            try:
                 checkpoint = load_data(path, "cpu")
+                ours = checkpoint["run_state"] == {}
+            except Exception:  # the hook took the file away, or wrote another one there
+                continue
+            if ours:
+                model, optim, sched = self.trainer._registered(name)
                 live = {k.removeprefix("module."): v for k, v in unwrap(model).state_dict().items()}
                 own = {} if _same(live, checkpoint["state_dict"]) else {"weights": live}
                 checkpoint |= schedule_state(optim, sched)
@@ -148,7 +150,12 @@ class Progress:
         held = vars(self.trainer).items()
         return {name: v for name, v in held if isinstance(v, torch.amp.GradScaler)}
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore(self, checkpoints: dict[str, dict[str, Any]]) -> None:
+        for name, checkpoint in checkpoints.items():
+            apply_checkpoint(checkpoint, *self.trainer._registered(name), say=lambda _: None)
+            state = checkpoint["run_state"]
+        if not checkpoints:
+            return
         for name, value in state["attributes"].items():
             setattr(self.trainer, name, value)
         for name, scaler in self._scalers().items():
@@ -183,9 +190,9 @@ def find_resume_point(directory: str, names: list[str]) -> tuple[str, dict[str, 
                 found[name] = load_checkpoint(path)
                 state = found[name].get("run_state", _OF_THE_ORIGINAL)
                 moments.add((found[name]["epoch"], state.get("epoch"), state.get("batch")))
-        except RefusedCheckpoint:
-            raise
         except Exception as error:  # a damaged file fails in as many ways as there are damages
+            if isinstance(error, RefusedCheckpoint) and filename == newest:
+                raise
             warnings.warn(
                 f"Cannot resume from {path}, trying the checkpoint before: {error}", stacklevel=3
             )

@@ -17,7 +17,7 @@ from yacs.config import CfgNode
 
 from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
-from dassl.utils import AverageMeter, MetricMeter
+from dassl.utils import AverageMeter, MetricMeter, load_checkpoint
 
 from ._base import Names, TrainerBase
 from ._batches import batches, print_beside_bar
@@ -67,9 +67,11 @@ class SimpleTrainer(TrainerBase):
     def before_train(self) -> None:
         directory = self.cfg.RESUME or self.cfg.OUTPUT_DIR
         self.start_epoch = self.resume_model_if_exist(directory)
-        best = [os.path.join(self.output_dir, n, "model-best.pth.tar") for n in self._models]
-        if self._progress.resumed and not all(map(os.path.exists, best)):
-            # Resumed from another folder: the best model is to be written here too.
+        if os.path.abspath(directory) == os.path.abspath(self.output_dir):
+            if not self._progress.resumed and self.start_epoch > 0:
+                self._read_best_result()
+        elif self._progress.resumed and self.cfg.TEST.FINAL_MODEL == "best_val":
+            # The best model is to be written here too.
             self._progress.resumed_state["attributes"].pop("best_result", None)
         if 0 < self.max_epoch <= self.start_epoch:
             print(
@@ -78,6 +80,12 @@ class SimpleTrainer(TrainerBase):
             )
         self.init_writer(os.path.join(self.output_dir, "tensorboard"))
         self.time_start = time.time()
+
+    def _read_best_result(self) -> None:
+        """Files of the original do not keep the best result, but the best model has it."""
+        best = os.path.join(self.output_dir, self.get_model_names()[0], "model-best.pth.tar")
+        if os.path.exists(best):
+            self.best_result = load_checkpoint(best).get("val_result") or self.best_result
 
     def after_train(self) -> None:
         # Result parsers of hosts wait for either line, by the release they were written for.

@@ -3,6 +3,7 @@
 Trainers build it beside the optimizer and step it once an epoch through `update_lr()`.
 """
 
+from collections import Counter
 from typing import Any
 
 from torch.optim import Optimizer
@@ -45,8 +46,13 @@ class _WarmupScheduler(LRScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the numbers and keep driving the live optimizer and successor."""
         own = dict(state_dict)
-        self.successor.load_state_dict(own.pop("successor", {}))
+        main = own.pop("successor", {})
         super().load_state_dict(own)
+        for name, live in vars(self.successor).items():
+            # MultiStepLR counts its milestones; checkpoints hold them as a plain dict.
+            if isinstance(live, Counter) and name in main:
+                main = {**main, name: Counter(main[name])}
+        self.successor.load_state_dict(main)
 
 
 class ConstantWarmupScheduler(_WarmupScheduler):
