@@ -12,6 +12,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import fewshot_datasets  # noqa: F401  (registers the data sets)
 import multimode_ot
@@ -20,14 +21,15 @@ import torch
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, build_trainer
-from dassl.utils import collect_env_info, set_random_seed, setup_logger
+from dassl.utils import Logger, collect_env_info, set_random_seed, setup_logger
 from multimode_ot.config import merge_file, merge_options, require_known
 from multimode_ot.engine import PromptTrainer
+from multimode_ot.errors import Parser, is_expected, one_line_errors
 from yacs.config import CfgNode
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--root", default="", help="folder of the data sets")
     add("--output-dir", default="", help="folder of log, checkpoints and results.json")
@@ -82,6 +84,10 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     require_known(
         "DATASET.SUBSAMPLE_CLASSES", cfg.DATASET.SUBSAMPLE_CLASSES, ("all", "base", "new")
     )
+    if cfg.RESUME and not Path(cfg.RESUME).is_dir():
+        raise FileNotFoundError(f"--resume {cfg.RESUME}: there is no such folder")
+    if args.model_dir and not args.eval_only:
+        raise ValueError(f"--model-dir {args.model_dir} is read by --eval-only alone")
     trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
     if issubclass(trainer, PromptTrainer):
         trainer.check_cfg(cfg)
@@ -94,30 +100,69 @@ def write_to_log(text: str) -> None:
     print(text, file=getattr(sys.stdout, "file", None) or sys.stdout)
 
 
+class Output:
+    """The output folder of one call, and what the call has put there before its run began."""
+
+    def __init__(self, directory: str):
+        self.directory = Path(directory)
+        self.before = set(self.directory.iterdir()) if self.directory.is_dir() else set()
+        ancestors = [self.directory, *self.directory.parents]
+        self.new_folders = [folder for folder in ancestors if not folder.exists()]
+
+    def take_back(self) -> None:
+        """A refused call leaves nothing behind."""
+        if isinstance(sys.stdout, Logger):
+            sys.stdout.close()
+        for name in ("log.txt*", "run.json"):
+            for file in set(self.directory.glob(name)) - self.before:
+                file.unlink()
+        for folder in self.new_folders:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments(arguments)
-    try:
+    with one_line_errors():
         cfg = setup_cfg(args)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
+        if args.eval_only and not args.model_dir and needs_weights(cfg):
+            raise ValueError(
+                f"--eval-only tests trained prompts, and {cfg.TRAINER.NAME} has none without "
+                "--model-dir (or MODEL.INIT_WEIGHTS)"
+            )
+        output = Output(cfg.OUTPUT_DIR)
     if cfg.SEED >= 0:
         set_random_seed(cfg.SEED)
-    setup_logger(cfg.OUTPUT_DIR)
-    if torch.cuda.is_available() and cfg.USE_CUDA:
-        torch.backends.cudnn.benchmark = True
-    print(f"Settings and system information are in the log of {cfg.OUTPUT_DIR}")
-    write_to_log(f"{cfg}\n\n** System info **\n{collect_env_info()}\n")
-    try:
+    trainer = None
+
+    def on_error(error: BaseException) -> None:
+        write_to_log(traceback.format_exc())
+        if is_expected(error) and not hasattr(trainer, "time_start"):
+            output.take_back()
+
+    log = f", and {cfg.OUTPUT_DIR}/log.txt"
+    with one_line_errors(on_error, log):
+        setup_logger(cfg.OUTPUT_DIR)
+        if torch.cuda.is_available() and cfg.USE_CUDA:
+            torch.backends.cudnn.benchmark = True
+        print(f"Settings and system information are in the log of {cfg.OUTPUT_DIR}")
+        write_to_log(f"{cfg}\n\n** System info **\n{collect_env_info()}\n")
         trainer = build_trainer(cfg)
         if args.eval_only:
             trainer.load_model(args.model_dir, epoch=args.load_epoch)
-    except (ValueError, OSError) as error:
-        write_to_log(traceback.format_exc())
-        raise SystemExit(f"error: {error}") from None
-    if args.eval_only:
-        trainer.test()
-    elif not args.no_train:
-        trainer.train()
+            trainer.test()
+        elif not args.no_train:
+            trainer.train()
+
+
+def needs_weights(cfg: CfgNode) -> bool:
+    """Whether an evaluation without a checkpoint would test untrained prompts."""
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    return (
+        issubclass(trainer, PromptTrainer)
+        and trainer.method.trains
+        and not (cfg.MODEL.INIT_WEIGHTS)
+    )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from fewshot_datasets.check import check, config_name
 from multimode_ot.compare import table
 from multimode_ot.comparison import FOLDERS
 from multimode_ot.config import require_known
+from multimode_ot.errors import STATUS, one_line_errors
 from multimode_ot.factory import find_method
 from multimode_ot.results import harmonic_mean
 from runs import CHECKOUT, Job, Run, RunFailed, data_root, make_run, output_root
@@ -187,7 +188,8 @@ def compare(datasets: Sequence[str]) -> None:
     print("\n" + table([str(root), *chosen]))
     print(f"\nWritten to {root / 'comparison'} as {protocol}.md, .csv and .json")
     if failed:
-        raise RunFailed("\n".join(failed))
+        print("\n".join(failed))
+        raise SystemExit(STATUS)
 
 
 def runs_of(job: Job) -> list[Run]:
@@ -254,7 +256,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (ValueError, OSError, RunFailed) as error:
-        raise SystemExit(f"error: {error}") from None
+    with one_line_errors():
+        try:
+            main(sys.argv[1:])
+        except RunFailed as failure:
+            if failure.has_said_why:
+                raise SystemExit(STATUS) from None
+            raise

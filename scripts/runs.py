@@ -7,18 +7,28 @@ kept under a hidden name).
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from dassl.data.datasets import build_dataset
+from multimode_ot.backbone import load_clip
+from multimode_ot.errors import STATUS
 from multimode_ot.factory import find_method
+from multimode_ot.provenance import data_of_run, describe, differences
 from multimode_ot.results import FILE_NAME, config_hash, read_results
+from multimode_ot.run import settings_record
+from multimode_ot.sources import is_local
+from yacs.config import CfgNode
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
@@ -86,45 +96,111 @@ class Run:
     model: Path | None = None  # folder of the training run that it evaluates
 
     def finished(self) -> dict[str, Any] | None:
-        """Its results, if they are there and no older than the model that they judge.
+        """Its results, if they are there, and the folder of older ones is out of the way.
 
         Raises:
-            ValueError: they were made with other settings.
+            ValueError: they were made with other settings, of other data, or on another backbone.
         """
         file = self.directory / FILE_NAME
         if not file.is_file():
             return None
+        results = read_results(file)
+        record = results.get("made_of")
+        if record is None:
+            return results if self._looks_finished(results) else None
+        found = differences(record, self.made_of(full="data" in record))
+        if found:
+            raise ValueError(
+                f"{self.directory} holds another run: {describe(found)}. FORCE=1 runs again and "
+                "keeps the old run under a hidden name, OUTPUT=<folder> writes elsewhere"
+            )
+        if self.model and self.trains:
+            trained = read_results(self.model / FILE_NAME)
+            if results["weights"] != trained.get("weights"):
+                print(f"{self.title}: {self.directory} tested other prompts than {self.model} has")
+                self.set_aside()
+                return None
+        elif self.trains and results["selection"]["rule"] not in ("last_step", "best_val"):
+            raise ValueError(
+                f"{file} is of epoch {results['epoch']}, not of a finished training: FORCE=1 runs "
+                "again and keeps the old run under a hidden name"
+            )
+        return results
+
+    def _looks_finished(self, results: dict[str, Any]) -> bool:
+        """What can be told of results of an earlier version, which say not what they are of."""
+        file = self.directory / FILE_NAME
         trained = self.model / FILE_NAME if self.model else file
         if trained.is_file() and trained.stat().st_mtime > file.stat().st_mtime:
-            return None
-        results = read_results(file)
-        wanted = config_hash(train.setup_cfg(train.parse_arguments(self.arguments)), self.trains)
+            return False
+        wanted = config_hash(self.cfg, self.trains)
         if results["config_hash"] != wanted:
             raise ValueError(
                 f"{file} was made with other settings (config {results['config_hash']}, asked for "
                 f"{wanted}): FORCE=1 runs again and keeps the old run under a hidden name, "
                 "OUTPUT=<folder> writes elsewhere"
             )
-        return results
+        print(f"{file} was made by an earlier version: its data and backbone cannot be checked")
+        return True
+
+    @property
+    def cfg(self) -> CfgNode:
+        return train.setup_cfg(train.parse_arguments(self.arguments))
+
+    def made_of(self, full: bool = True) -> dict[str, Any]:
+        """The record that this run would have now.
+
+        Args:
+            full: with data and backbone.
+        """
+        cfg = self.cfg
+        record = settings_record(cfg, find_method(cfg.TRAINER.NAME))
+        if full:
+            with redirect_stdout(io.StringIO()):
+                record |= data_of_run(build_dataset(cfg), cfg, self.trains)
+            record |= backbone_part(cfg.MODEL.BACKBONE.NAME)
+        return record
+
+    def set_aside(self) -> None:
+        """Keep what the folder holds under a hidden name beside it."""
+        kept = f".{self.directory.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        self.directory.rename(self.directory.with_name(kept))
 
     def results(self) -> dict[str, Any]:
         """Run it unless it is finished."""
         if os.environ.get("FORCE") == "1" and self.directory.is_dir():
-            kept = f".{self.directory.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-            self.directory.rename(self.directory.with_name(kept))
+            self.set_aside()
         results = self.finished()
         if results is not None:
             print(f"{self.title}: finished already, see {self.directory} (FORCE=1 runs it again)")
             return results
         print(f"{self.title}: {shlex.join(['python', 'train.py', *self.arguments])}", flush=True)
-        call = [sys.executable, str(CHECKOUT / "train.py"), *self.arguments]
-        if subprocess.call(call):
-            raise RunFailed(f"{self.title} failed; its log is {self.directory}/log.txt")
+        status = subprocess.call([sys.executable, str(CHECKOUT / "train.py"), *self.arguments])
+        if status:
+            text = f"{self.title} failed; its log is {self.directory}/log.txt"
+            raise RunFailed(text, has_said_why=status == STATUS)
         return read_results(self.directory / FILE_NAME)
 
 
+@cache
+def backbone_part(name: str) -> dict[str, Any]:
+    """The backbone's part of a record, if its weights are on this machine."""
+    if not is_local(name):
+        print(f"The weights of {name} are not here: whether finished runs used them is unchecked")
+        return {}
+    return {"backbone": {"name": name, "sha256": load_clip(name).identity()}}
+
+
 class RunFailed(Exception):
-    """A call of train.py that ended with an error, which it has printed."""
+    """A call of train.py that ended with an error.
+
+    Attributes:
+        has_said_why: whether its last line is an expected error's.
+    """
+
+    def __init__(self, text: str, has_said_why: bool = False):
+        super().__init__(text)
+        self.has_said_why = has_said_why
 
 
 def output_root() -> Path:

@@ -20,28 +20,6 @@ def config(method: str) -> str:
     return str(CHECKOUT / f"configs/trainers/{method}/demo.yaml")
 
 
-@pytest.fixture(scope="session")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture
-def run(data, tmp_path, monkeypatch, capfd):
-    """Call train.py; returns what it printed."""
-    threads = torch.get_num_threads()
-
-    def call(method: str, *options: object, folder: str = "run") -> str:
-        monkeypatch.setattr(sys, "stdout", sys.stdout)  # setup_logger replaces it
-        arguments = ["--root", data, "--output-dir", tmp_path / folder, "--seed", 1]
-        arguments += ["--trainer", method, "--dataset-config-file", DATASET]
-        arguments += ["--config-file", config(method)]
-        train.main([str(a) for a in (*arguments, *options)])
-        return capfd.readouterr().out
-
-    yield call
-    torch.set_num_threads(threads)
-
-
 def results(folder: Path) -> dict:
     return json.loads((folder / "results.json").read_text())
 
@@ -71,7 +49,7 @@ class TestRefusals:
         ],
     )
     def test_a_wrong_argument_is_refused_with_what_would_be_right(
-        self, arguments, words, data, tmp_path
+        self, arguments, words, data, tmp_path, refused
     ):
         given = ["--root", str(data), "--output-dir", str(tmp_path / "out")]
         if arguments[0] != "--trainer":
@@ -79,21 +57,20 @@ class TestRefusals:
         given += ["--dataset-config-file", DATASET]
         if arguments[0] != "--config-file":
             given += ["--config-file", config("ALIGN")]
-        with pytest.raises(SystemExit) as refusal:
-            train.main([*given, *arguments])
+        line = refused(train.main, [*given, *arguments])
         for word in words:
-            assert word in str(refusal.value)
+            assert word in line
         assert not (tmp_path / "out").exists()
 
-    def test_a_wrong_key_in_a_file_names_the_file(self, tmp_path):
+    def test_a_wrong_key_in_a_file_names_the_file(self, tmp_path, refused):
         file = tmp_path / "mine.yaml"
         file.write_text("OPTIM:\n  LRR: 0.1\n")
-        with pytest.raises(SystemExit, match=r"OPTIM\.LRR \(in .*mine\.yaml\).*OPTIM\.LR"):
-            train.main(["--trainer", "ALIGN", "--config-file", str(file)])
+        line = refused(train.main, ["--trainer", "ALIGN", "--config-file", str(file)])
+        assert re.search(r"OPTIM\.LRR \(in .*mine\.yaml\).*OPTIM\.LR", line)
 
-    def test_an_image_size_that_the_backbone_does_not_take_is_refused(self, run):
-        with pytest.raises(SystemExit, match=r"INPUT\.SIZE \(64, 64\).*\(32, 32\)"):
-            run("ALIGN", "INPUT.SIZE", "(64, 64)")
+    def test_an_image_size_that_the_backbone_does_not_take_is_refused(self, run, refused):
+        line = refused(run, "ALIGN", "INPUT.SIZE", "(64, 64)")
+        assert re.search(r"INPUT\.SIZE \(64, 64\).*\(32, 32\)", line)
 
 
 class TestRuns:
@@ -117,7 +94,7 @@ class TestRuns:
         assert zero["shots"] == 0
 
         load = ["--eval-only", "--model-dir", tmp_path / "run", "--load-epoch", 6]
-        new = ("DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "new")
+        new = ("DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "new", "OPTIM.MAX_EPOCH", 6)
         run("ALIGN", *load, *new, folder="new")
         assert results(tmp_path / "new")["subset"] == "new"
         run("ALIGN", *load, *BASE, "OPTIM.MAX_EPOCH", 6, folder="again")
@@ -135,15 +112,16 @@ class TestRuns:
         first, *_, last = losses(output)  # of the warm-up epoch, and of the fourth
         assert last < 0.8 * first
 
-    def test_a_nan_names_the_batch_and_the_tensor(self, run, tmp_path):
+    def test_a_nan_names_the_batch_and_the_tensor(self, run, tmp_path, refused):
         file = tmp_path / "prompts.pt"
         model = train.multimode_ot.build_model("ALIGN", "demo-vit", ["zero"])
         prompts = model.prompt_learner.state_dict()
         prompts["ctx"][1] = torch.nan
         torch.save(prompts, file)
         depth = 1 + len(model.prompt_learner.compound_prompts_text)
-        with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1 .*\.png.*prompts\.ctx"):
-            run("ALIGN", *BASE, "MODEL.INIT_WEIGHTS", file, "TRAINER.ALIGN.PROMPT_DEPTH", depth)
+        options = ("MODEL.INIT_WEIGHTS", file, "TRAINER.ALIGN.PROMPT_DEPTH", depth)
+        line = refused(run, "ALIGN", *BASE, *options)
+        assert re.search(r"epoch 1, batch 1 .*\.png.*prompts\.ctx", line)
 
     def test_training_zero_shot_clip_evaluates_it(self, run, tmp_path):
         assert "trains nothing" in run("ZeroshotCLIP", *BASE)

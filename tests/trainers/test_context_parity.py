@@ -74,7 +74,9 @@ def test_cocoop_equals_the_original_one_image_at_a_time(shape, words, at_once, m
 
 def test_cocoop_needs_no_more_memory_for_a_larger_batch(monkeypatch):
     monkeypatch.setattr(multimode_ot.methods.cocoop, "ACTIVATION_BYTES", 10_000_000)
-    model = build_model("CoCoOp", random_state("tiny-vit"), NAMES * 20)
+    model = build_model(
+        "CoCoOp", random_state("tiny-vit"), [f"{name} {i}" for name in NAMES for i in range(20)]
+    )
     longest, encode = [], multimode_ot.methods.cocoop.encode_text_pooled
     monkeypatch.setattr(
         multimode_ot.methods.cocoop,

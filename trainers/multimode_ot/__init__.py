@@ -4,14 +4,16 @@
 imported, and works as a library without one.
 """
 
+import importlib
 import importlib.util
 import warnings
 from importlib.metadata import version
 
-from .backbone import CLIP, available_backbones, load_clip
+from .backbone import CLIP, load_clip
 from .config import extend_cfg
 from .factory import build_model
 from .model import LoadReport, PromptedCLIP
+from .sources import available_backbones
 
 __version__ = version("multimode-ot")
 
@@ -27,12 +29,12 @@ __all__ = [
 
 if importlib.util.find_spec("dassl") is not None:
     try:
-        from . import trainer as trainer
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith(__name__):
-            raise
+        importlib.import_module("dassl.engine")
+    except ImportError as error:
         # The original Dassl cannot be imported without packages that few people have.
         warnings.warn(
             f"no trainer is registered: the installed Dassl cannot be imported ({error})",
             stacklevel=2,
         )
+    else:
+        from . import trainer as trainer

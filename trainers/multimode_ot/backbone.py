@@ -7,25 +7,17 @@ are used.
 
 from __future__ import annotations
 
-import gzip
-import io
+import hashlib
 import math
 import os
-import pickle
-import warnings
-import zipfile
 from collections.abc import Mapping
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .config import require_known
-from .layers import LayerNorm, ModifiedResNet, Transformer, VisionTransformer
-
-ENTRY_POINTS = "multimode_ot.backbones"
+from .checkpoints import tensors_digest
+from .layers import HEAD_WIDTH, LayerNorm, ModifiedResNet, Transformer, VisionTransformer
+from .sources import read_weights
 
 
 class CLIP(nn.Module):
@@ -99,6 +91,20 @@ class CLIP(nn.Module):
                     parameter.data = parameter.data.to(dtype)
         return self
 
+    def identity(self) -> str:
+        """sha256 of what this CLIP computes: names, shapes and float32 values of its tensors in
+        the order of their names, activation, heads and epsilon. The file's format does not matter.
+
+        Of a CLIP that was cast to half precision it is another one.
+        """
+        visual = self.visual
+        pool = visual.attnpool.heads if isinstance(visual, ModifiedResNet) else 0
+        heads = f"text_heads={self.text_width // HEAD_WIDTH} "
+        heads += f"vision_heads={pool or self.vision_width // HEAD_WIDTH}"
+        head = f"activation=quick_gelu {heads} eps={self.ln_final.eps}\n"
+        floats = {k: v for k, v in self.state_dict().items() if v.is_floating_point()}
+        return hashlib.sha256((head + tensors_digest(floats)).encode()).hexdigest()
+
     @property
     def is_vit(self) -> bool:
         return isinstance(self.visual, VisionTransformer)
@@ -164,25 +170,6 @@ def _vision_tower(state: Mapping[str, Tensor], embed: int) -> VisionTransformer 
     return ModifiedResNet(grid * 32, width, depths, embed)
 
 
-def clip_package() -> Any:
-    """The `clip` package: model names, download and tokenizer."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-        import clip
-    return clip
-
-
-def available_backbones() -> list[str]:
-    """CLIP's model names, then those that installed packages advertise.
-
-    A package advertises weights by an entry point in the group `multimode_ot.backbones` whose
-    value is a function without arguments that returns the path of a state-dict file.
-    """
-    return clip_package().available_models() + sorted(
-        e.name for e in entry_points(group=ENTRY_POINTS)
-    )
-
-
 def load_clip(source: str | os.PathLike | Mapping[str, Tensor] | nn.Module) -> CLIP:
     """A frozen float32 CLIP on the CPU.
 
@@ -200,58 +187,4 @@ def load_clip(source: str | os.PathLike | Mapping[str, Tensor] | nn.Module) -> C
         return CLIP(source.state_dict(), type(source).__name__)
     if isinstance(source, Mapping):
         return CLIP(source)
-    return CLIP(_read_state(_locate(str(source))), str(source))
-
-
-def check_backbone(name: str) -> None:
-    """Raise `ValueError` unless `name` is a known backbone or a file; loads nothing."""
-    names = available_backbones()
-    if name in names or Path(name).expanduser().is_file():
-        return
-    require_known("MODEL.BACKBONE.NAME", name, [*names, "the path of a file"])
-
-
-def _locate(name: str) -> Path:
-    check_backbone(name)
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name == name:
-            return Path(entry.load()())
-    clip = clip_package()
-    url = clip.clip._MODELS[name]
-    cache = Path("~/.cache/clip").expanduser()
-    try:
-        return Path(clip.clip._download(url, str(cache)))
-    except Exception as error:
-        raise OSError(
-            f"the weights of {name} could not be downloaded ({error}). Put the file "
-            f"{url.rsplit('/', 1)[-1]} into {cache}, or name a local file: "
-            "MODEL.BACKBONE.NAME <path>"
-        ) from error
-
-
-def _read_state(path: Path) -> Mapping[str, Tensor]:
-    if _is_torchscript(path):  # OpenAI's own files; no Python code is unpickled from them
-        with warnings.catch_warnings():  # that the format is old is nothing its user can change
-            warnings.filterwarnings("ignore", "`?torch.jit.load")
-            return torch.jit.load(str(path), map_location="cpu").state_dict()
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            content = io.BytesIO(stream.read())
-        state = torch.load(content, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, gzip.BadGzipFile):
-        # Not chained: torch's message advises to load the file with its code.
-        raise ValueError(
-            f"{path} is not an OpenAI CLIP state dict: it is damaged, no file of torch.save, or "
-            "holds more than tensors and plain values, which is never loaded"
-        ) from None
-    return state.get("state_dict", state) if isinstance(state, dict) else state
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    return CLIP(read_weights(str(source)), str(source))

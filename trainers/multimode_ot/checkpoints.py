@@ -6,8 +6,10 @@ optimizer objects of their training; those are read into inert stand-ins and nev
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,31 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     return content if "state_dict" in content else {"state_dict": content}
+
+
+def tensors_digest(state: Mapping[str, torch.Tensor]) -> str:
+    """sha256 of a state dict: names, shapes and float32 values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name} {tuple(value.shape)}\n".encode())
+        digest.update(value.float().cpu().contiguous().numpy().astype("<f4", copy=False).data)
+    return digest.hexdigest()
+
+
+# The record travels with the schedule's state, the one part of a checkpoint that a trainer can add
+# plain data to on every Dassl.
+
+
+def put_record(scheduler: Any, record: Mapping[str, Any]) -> None:
+    """Have all checkpoints hold the record of the run that makes them."""
+    scheduler.made_of = dict(record)
+
+
+def record_in(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record of the run that made a checkpoint; None for originals and earlier versions."""
+    scheduler = checkpoint.get("scheduler")
+    record = scheduler.get("made_of") if isinstance(scheduler, dict) else None
+    return record if isinstance(record, dict) else None
 
 
 def _reason(error: Exception) -> str:

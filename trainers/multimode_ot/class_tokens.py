@@ -13,7 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .backbone import CLIP, clip_package
+from .backbone import CLIP
+from .sources import clip_package
 
 PLACEHOLDER = "X"  # one BPE token; holds the place of a context vector
 
@@ -53,6 +54,44 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
 
 def readable(classname: str) -> str:
     return classname.replace("_", " ")
+
+
+def check_classnames(classnames: Sequence[str], context_length: int, unique: bool = True) -> None:
+    """Refuse what cannot be class names.
+
+    Args:
+        unique: also refuse names that the tokenizer makes one prompt of, since none but the first
+            of them could ever be predicted.
+
+    Raises:
+        ValueError: no names, a string in the place of their list, a name that is none, an empty
+            one, or several that become one prompt.
+    """
+    if isinstance(classnames, str):
+        raise ValueError(f"classnames {classnames!r} is one string: give a list of names")
+    if not len(classnames):
+        raise ValueError("classnames is empty: at least one class name is needed")
+    for name in classnames:
+        if not isinstance(name, str):
+            raise ValueError(f"classnames has {name!r}, a {type(name).__name__}: names are strings")
+        if not readable(name).strip():
+            raise ValueError(f"classnames has an empty name, {name!r}")
+    alike = one_prompt(classnames, context_length) if unique else []
+    if alike:
+        raise ValueError(
+            "; ".join(f"the class names {', '.join(map(repr, names))}" for names in alike)
+            + " become one prompt (case, underscores and spaces do not count): give each class a "
+            "name of its own"
+        )
+
+
+def one_prompt(classnames: Sequence[str], context_length: int) -> list[list[str]]:
+    """The groups of names that the tokenizer makes one prompt of."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    ids_of_names = tokenize([readable(name) for name in classnames], context_length)
+    for name, ids in zip(classnames, ids_of_names, strict=True):
+        groups.setdefault(tuple(ids.tolist()), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def embed_classes(clip: CLIP, classnames: Sequence[str], prefixes: Sequence[str]) -> ClassTokens:

@@ -6,6 +6,8 @@ A trainer's settings live in `cfg.TRAINER.<NAME IN CAPITALS>`, as everywhere in 
 from __future__ import annotations
 
 import difflib
+import functools
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 from yacs.config import CfgNode
 
 PRECISIONS = ("fp32", "fp16", "bf16", "amp")
+# What identifies the images of a run: their list with file sizes, or also every byte of them.
+FINGERPRINTS = ("sizes", "content")
 
 _MULTI_MODE: dict[str, Any] = {
     "N_CTX": 2,  # b: learnable tokens of one prompt
@@ -68,6 +72,7 @@ def extend_cfg(cfg: CfgNode) -> None:
         for key, value in defaults.items():
             node.setdefault(key, value)
     cfg.DATASET.setdefault("SUBSAMPLE_CLASSES", "all")
+    cfg.DATASET.setdefault("FINGERPRINT", FINGERPRINTS[0])
 
 
 def default_settings(trainer: str) -> CfgNode:
@@ -90,7 +95,7 @@ def merge_file(cfg: CfgNode, path: str) -> None:
         there = ", ".join(beside) or "no YAML file"
         raise FileNotFoundError(f"no config file {path}: {hint}{file.parent} has {there}")
     try:
-        new = CfgNode.load_cfg(file.read_text())
+        new = CfgNode.load_cfg(file.read_text(encoding="utf-8-sig"))
     except Exception as error:  # the YAML reader's own errors have no common type
         raise ValueError(f"{path} is not a YAML config: {error}") from None
     for key, value in flatten(new).items():
@@ -111,17 +116,23 @@ def _merge(cfg: CfgNode, key: str, value: Any, where: str) -> None:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.3)
         hint = f": did you mean {near[0]}?" if near else ""
         raise ValueError(f"unknown config key {key}{where}{hint}")
-    # A float key takes an integer, which yacs refuses.
-    decoded = CfgNode._decode_cfg_value(value)
-    if isinstance(known[key], float) and type(decoded) is int:
-        decoded = float(decoded)
-    try:
-        cfg.merge_from_list([key, decoded])
-    except ValueError:
-        wanted, got = type(known[key]).__name__, type(decoded).__name__
+    wanted, decoded = known[key], CfgNode._decode_cfg_value(value)
+    if isinstance(wanted, str) and not isinstance(decoded, str) and isinstance(value, str):
+        decoded = value  # a folder may be called 123, a sentence "None"
+    elif isinstance(wanted, float) and type(decoded) is int:
+        decoded = float(decoded)  # which yacs refuses
+    *path, leaf = key.split(".")
+    node = functools.reduce(getattr, path, cfg)
+    if {type(decoded), type(wanted)} == {tuple, list}:
+        decoded = type(wanted)(decoded)
+    elif wanted is not None and type(decoded) is not type(wanted):
         raise ValueError(
-            f"{key} {value!r}{where}: wants {wanted} such as {known[key]!r}, got {got}"
-        ) from None
+            f"{key} {value!r}{where}: wants {type(wanted).__name__} such as {wanted!r}, got "
+            f"{type(decoded).__name__}"
+        )
+    if isinstance(decoded, float) and math.isnan(decoded):
+        raise ValueError(f"{key} {value!r}{where}: wants a number")
+    node[leaf] = decoded
 
 
 def flatten(node: CfgNode, prefix: str = "") -> dict[str, Any]:
@@ -131,7 +142,7 @@ def flatten(node: CfgNode, prefix: str = "") -> dict[str, Any]:
         if isinstance(value, CfgNode):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value
+            flat[f"{prefix}{key}"] = value
     return flat
 
 

@@ -7,7 +7,6 @@ registered, so only prompts are trained, saved and loaded.
 from __future__ import annotations
 
 import math
-import time
 from typing import Any, ClassVar
 
 import torch
@@ -19,51 +18,79 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from yacs.config import CfgNode
 
-from .backbone import check_backbone, load_clip
-from .checkpoints import find_checkpoint, read_checkpoint
-from .config import Check
+from .backbone import load_clip
+from .checkpoints import find_checkpoint, put_record, read_checkpoint
+from .class_tokens import one_prompt
+from .config import FINGERPRINTS, Check, require_known
+from .evaluation import Predictions
 from .factory import build_model, settings_of
 from .model import PromptedCLIP
-from .results import config_hash, peak_memory_mb, versions, write_results
+from .run import Run
+from .sources import check_backbone
 
 
 class PromptTrainer(TrainerX):
     """Trains the prompts of `method` with cross-entropy.
 
     Subclasses set `method`, the model class, and nothing else.
+
+    Raises:
+        ValueError: settings or weights that do not fit each other, or an output folder that holds
+            another run. Nothing of the data has been touched by then.
     """
 
     method: ClassVar[type[PromptedCLIP]]
 
+    def __init__(self, cfg: CfgNode) -> None:
+        self.check_cfg(cfg)
+        self.run = Run(cfg, self.method)
+        self._clip = load_clip(cfg.MODEL.BACKBONE.NAME)
+        self._try_settings(cfg)
+        self.run.has_backbone(self._clip)
+        super().__init__(cfg)
+
     @classmethod
     def check_cfg(cls, cfg: CfgNode) -> None:
         check_backbone(cfg.MODEL.BACKBONE.NAME)
+        fingerprint = cfg.DATASET.get("FINGERPRINT", FINGERPRINTS[0])
+        require_known("DATASET.FINGERPRINT", fingerprint, FINGERPRINTS)
         cls.method.check_settings(Check(settings_of(cfg, cls.method.name), cls.method.name))
 
-    def build_model(self) -> None:
-        cfg, name = self.cfg, self.method.name
-        clip = load_clip(cfg.MODEL.BACKBONE.NAME)
+    def _try_settings(self, cfg: CfgNode) -> None:
+        """Refuse what does not fit the backbone, before any data are read."""
+        clip = self._clip
         if tuple(cfg.INPUT.SIZE) != (clip.resolution, clip.resolution):
             raise ValueError(
                 f"INPUT.SIZE {tuple(cfg.INPUT.SIZE)}: {clip.name} takes "
                 f"{(clip.resolution, clip.resolution)}"
             )
-        classnames = self.dm.dataset.classnames
-        self.model = build_model(name, clip, classnames, cfg, self.device)
+        settings = settings_of(cfg, self.method.name).clone()
+        settings.defrost()
+        settings.PREC = "fp32"  # as the backbone was loaded: nothing is copied
+        with torch.random.fork_rng(devices=[]):
+            build_model(self.method.name, clip, ["x"], settings)
+
+    def build_model(self) -> None:
+        cfg, name = self.cfg, self.method.name
+        clip, classnames = self._clip, self.dm.dataset.classnames
+        del self._clip
+        self.run.has_data(self.dm.dataset)
+        for names in one_prompt(classnames, clip.context_length):
+            print(f"Of the classes {', '.join(map(repr, names))} only the first can be predicted")
+        self.model = build_model(name, clip, classnames, cfg, self.device, unique_names=False)
         self.model.dataset = cfg.DATASET.NAME
         self.class_features: Any = None
-        self.loaded_epoch: int | None = None
-        self.built_at = time.time()
 
         learner = self.model.prompt_learner
         trained = sum(p.numel() for p in learner.parameters())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
-            self._load_prompts(cfg.MODEL.INIT_WEIGHTS)
+            self._load_prompts(cfg.MODEL.INIT_WEIGHTS, read_checkpoint(cfg.MODEL.INIT_WEIGHTS))
         if not self.method.trains:
             return
         self.optim = build_optimizer(learner, cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+        put_record(self.sched, self.run.record)
         # The original's key names, so that its own programs can load what is saved here.
         prefix = self.method.checkpoint_prefix.rstrip(".")
         saved = nn.ModuleDict({prefix: learner}) if prefix else learner
@@ -77,7 +104,18 @@ class PromptTrainer(TrainerX):
             print(f"{self.method.name} trains nothing: evaluating")
             self.test()
             return
+        if self.cfg.TEST.FINAL_MODEL == "best_val" and self.val_loader is None:
+            raise ValueError(
+                f"TEST.FINAL_MODEL 'best_val': {self.cfg.DATASET.NAME} has no validation images, "
+                "and no weights are chosen on test images: use 'last_step', or give it some"
+            )
+        self.run.trains = True
         super().train()
+
+    def resume_model_if_exist(self, directory: str) -> int:
+        """Also raises `ValueError` where the checkpoints are those of another run."""
+        self.run.require_same_checkpoint(directory)
+        return super().resume_model_if_exist(directory)
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["img"].to(self.device), batch["label"].to(self.device)
@@ -123,87 +161,68 @@ class PromptTrainer(TrainerX):
 
     @torch.no_grad()
     def test(self, split: str | None = None) -> float:
-        """Evaluate a split and write `results.json` for the test set; returns the accuracy.
+        """Evaluate a split; returns the accuracy. The last evaluation of a run, which names no
+        split, writes `predictions.csv` and `results.json`.
 
         What does not depend on the image is computed once for all batches.
         """
         self.set_model_mode("eval")
         self.model.prompt_learner.eval()
         self.evaluator.reset()
-        split = split or self.cfg.TEST.SPLIT
+        final, split = split is None, split or self.cfg.TEST.SPLIT
         if split == "val" and self.val_loader is not None:
             loader = self.val_loader
         else:
             split, loader = "test", self.test_loader
         print(f"Evaluate on the *{split}* set")
-        correct = total = 0
+        predictions = Predictions()
         try:
             self.class_features = self.model.class_features()
             for batch in tqdm(loader, desc=split, disable=None):
                 images, labels = self.parse_batch_test(batch)
                 output = self.model_inference(images)
                 self.evaluator.process(output, labels)
-                correct += int((output.argmax(1) == labels).sum())
-                total += len(labels)
+                predictions.add(output, labels, batch["impath"])
         finally:
             self.class_features = None
         self._report_unconverged("this evaluation")
+        if final:  # before anything is printed that could fail
+            self.run.write_results(self, predictions, split)
         results = self.evaluator.evaluate()
         for key, value in results.items():
             self.write_scalar(f"{split}/{key}", value, self.epoch)
-        if split == "test":
-            self._write_results(results, correct, total)
         return next(iter(results.values()))
-
-    def _write_results(self, results: dict[str, float], correct: int, total: int) -> None:
-        cfg, trains = self.cfg, self.method.trains
-        started = getattr(self, "time_start", self.built_at)
-        if hasattr(self, "time_start"):
-            epoch = min(self.epoch + 1, self.max_epoch)
-        else:
-            epoch = self.loaded_epoch or 0
-        path = write_results(
-            self.output_dir,
-            {
-                "method": self.method.name,
-                "dataset": cfg.DATASET.NAME,
-                "subset": cfg.DATASET.SUBSAMPLE_CLASSES,
-                "shots": cfg.DATASET.NUM_SHOTS if trains else 0,
-                "seed": cfg.SEED,
-                "epoch": epoch,
-                "accuracy": 100 * correct / total,
-                "macro_f1": results.get("macro_f1"),
-                "correct": correct,
-                "total": total,
-                "seconds": time.time() - started,
-                "peak_memory_mb": peak_memory_mb(),
-                "backbone": cfg.MODEL.BACKBONE.NAME,
-                "config_hash": config_hash(cfg, trains),
-                "versions": versions(),
-            },
-        )
-        print(f"Results written to {path}")
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load prompts saved here or by the method's original repository.
 
         Raises:
             FileNotFoundError: no such checkpoint; what is there is listed.
-            ValueError: a file that lacks some of the prompts, or has them in other shapes.
+            ValueError: a file that lacks some of the prompts, has them in other shapes, was
+                trained with other settings or another backbone, or belongs to other classes.
         """
         if not self.method.trains:
             return
         if not directory:
             print("No model directory given: nothing is loaded")
             return
-        self._load_prompts(find_checkpoint(directory, self.method.checkpoint_name, epoch))
-
-    def _load_prompts(self, path: Any) -> None:
+        path = find_checkpoint(directory, self.method.checkpoint_name, epoch)
         checkpoint = read_checkpoint(path)
-        report = self.model.load_prompts(checkpoint["state_dict"])
+        self.run.require_fitting(checkpoint, path, best=epoch is None)
+        self._load_prompts(path, checkpoint)
+        self.run.require_own_results(self.model)
+
+    def _load_prompts(self, path: Any, checkpoint: dict[str, Any]) -> None:
+        try:
+            report = self.model.load_prompts(checkpoint["state_dict"])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         if report.missed:
             raise ValueError(f"{path} lacks prompts of {self.method.name}: {report.missed}")
         if report.unexpected:
             print(f"Unknown entries of {path} left out: {', '.join(report.unexpected)}")
-        self.loaded_epoch = checkpoint.get("epoch")
-        print(f"Loaded {len(report.used)} prompt tensors from {path} (epoch {self.loaded_epoch})")
+        remark = self.model.remark_on(report)
+        if remark:
+            print(f"{path}: {remark}")
+        epoch = checkpoint.get("epoch")
+        print(f"Loaded {len(report.used)} prompt tensors from {path} (epoch {epoch})")

@@ -22,6 +22,7 @@ def build_model(
     classnames: Sequence[str],
     cfg: CfgNode | None = None,
     device: torch.device | str = "cpu",
+    unique_names: bool = True,
 ) -> PromptedCLIP:
     """A prompt-learning model of any method of this package, without Dassl or data.
 
@@ -29,16 +30,19 @@ def build_model(
         method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ...
         clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`). One `CLIP`
             may serve several models; it is copied where a model needs another precision or device.
-        classnames: `K` class names.
+        classnames: `K` class names, a list of strings.
         cfg: a yacs node with `TRAINER.<METHOD>` (from `extend_cfg`), or that child alone. Without
             it: the method's defaults in float32, with no more prompted layers than `clip` has.
         device: where the model is put.
+        unique_names: refuse names that become one prompt, of which but one could be predicted.
+            (Some published data sets have such names.)
 
     Returns:
         A module from normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
 
     Raises:
-        ValueError: unknown method or backbone, bad settings, no classes.
+        ValueError: unknown method or backbone, bad settings, or class names (none, one string in
+            the place of their list, an empty one, several that become one prompt).
     """
     kind = find_method(method)
     settings = default_settings(method) if cfg is None else settings_of(cfg, method)
@@ -55,7 +59,7 @@ def build_model(
     moved = backbone.logit_scale.device.type != torch.device(device).type
     if backbone is clip and (moved or backbone.dtype != precision.weights):
         backbone = copy.deepcopy(backbone)
-    return kind(backbone, classnames, settings, precision).to(device)
+    return kind(backbone, classnames, settings, precision, unique_names).to(device)
 
 
 def find_method(name: str) -> type[PromptedCLIP]:

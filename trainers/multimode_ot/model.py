@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from .backbone import CLIP
+from .class_tokens import check_classnames
 from .config import PRECISIONS, Check
 from .precision import Precision
+from .prompts import CLASS_NAMES, require_classes
 
 METHODS: dict[str, type[PromptedCLIP]] = {}
 
@@ -48,9 +50,11 @@ class PromptedCLIP(nn.Module, ABC):
         classnames: `K` class names; underscores become spaces.
         settings: the method's own config node.
         precision: how the towers compute.
+        unique_names: refuse class names that become one prompt. Published data sets have some.
 
     Class attributes of a method:
         name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
+        version: goes up when the same settings give other numbers.
         trains: whether it has anything to train.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
@@ -61,6 +65,7 @@ class PromptedCLIP(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     trains: ClassVar[bool] = True
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
@@ -81,9 +86,12 @@ class PromptedCLIP(nn.Module, ABC):
         classnames: Sequence[str],
         settings: CfgNode,
         precision: Precision,
+        unique_names: bool = True,
     ):
         super().__init__()
         self.clip, self.settings, self.precision = clip, settings, precision
+        self.unique_names = unique_names
+        check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)
         self.prompt_learner = self.build_prompt_learner()
@@ -105,10 +113,10 @@ class PromptedCLIP(nn.Module, ABC):
         """Change the classes; prompts stay. Methods add what they keep of the names.
 
         Raises:
-            ValueError: no classes, or a name that does not fit the text encoder's context.
+            ValueError: no classes, a name that is none, names that become one prompt, or one that
+                does not fit the text encoder's context.
         """
-        if not len(classnames):
-            raise ValueError("classnames is empty: at least one class name is needed")
+        check_classnames(classnames, self.clip.context_length, self.unique_names)
         self.classnames = list(classnames)
 
     @abstractmethod
@@ -126,6 +134,10 @@ class PromptedCLIP(nn.Module, ABC):
     def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
         """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
         return {k: k.removeprefix("module.").removeprefix("prompt_learner.") for k in state}
+
+    def remark_on(self, report: LoadReport) -> str:
+        """What who loads such a state dict must know; "" for nothing."""
+        return ""
 
     # What all share.
 
@@ -210,7 +222,8 @@ class PromptedCLIP(nn.Module, ABC):
         Frozen weights and class-dependent buffers in it are ignored.
 
         Raises:
-            ValueError: it holds no prompt of this method, or one of another shape.
+            ValueError: it holds no prompt of this method, one of another shape, or prompts that
+                belong to other classes.
         """
         own = self.prompt_learner.state_dict()
         targets = self.prompt_keys(state)
@@ -223,6 +236,8 @@ class PromptedCLIP(nn.Module, ABC):
                 f"found {sorted(state)[:4]}..."
             )
         for key in used:
+            if targets[key] == CLASS_NAMES:
+                require_classes(state[key], self.classnames)
             if state[key].shape != own[targets[key]].shape:
                 raise ValueError(
                     f"{key} has shape {tuple(state[key].shape)}, but the settings of {self.name} "
@@ -232,7 +247,7 @@ class PromptedCLIP(nn.Module, ABC):
         return LoadReport(
             used=used,
             ignored=ignored,
-            missed=tuple(sorted(set(own) - {targets[k] for k in used})),
+            missed=tuple(sorted(set(own) - {targets[k] for k in used} - {CLASS_NAMES})),
             unexpected=tuple(k for k in others if k not in ignored),
         )
 

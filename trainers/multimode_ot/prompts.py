@@ -8,6 +8,8 @@ Axes: `N` textual and `M` visual prompts, `b` tokens of one prompt, `w_t`, `w_v`
 from __future__ import annotations
 
 import copy
+import itertools
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -92,6 +94,36 @@ class ContextLearner(nn.Module):
 
     def forward(self) -> Prompts:
         return Prompts([self.ctx], [])
+
+
+CLASS_NAMES = "class_names"  # the buffer beside parameters that belong to fixed classes
+
+
+def keep_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
+    """Save the class names with parameters that belong to them, as UTF-8 bytes of JSON.
+
+    Files that lack them (of the originals, of earlier versions) still load, strictly too.
+    """
+    text = json.dumps(list(classnames), ensure_ascii=False).encode()
+    learner.register_buffer(CLASS_NAMES, torch.tensor(list(text), dtype=torch.uint8))
+
+    def lacking(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+        state.setdefault(prefix + CLASS_NAMES, getattr(module, CLASS_NAMES))
+
+    learner.register_load_state_dict_pre_hook(lacking)
+
+
+def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:
+    """`ValueError` with the first name that differs unless `kept` holds these class names."""
+    there = json.loads(bytes(kept.tolist()))
+    if there == list(classnames):
+        return
+    pairs = itertools.zip_longest(there, classnames)
+    i, (old, new) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise ValueError(
+        f"the prompts belong to {len(there)} fixed classes, and these {len(classnames)} are others:"
+        f" class {i} is {old!r} there and {new!r} here"
+    )
 
 
 class NoPrompts(nn.Module):

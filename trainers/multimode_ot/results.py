@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import sys
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import torch
 from yacs.config import CfgNode
 
 from .config import flatten
+from .files import write_json
 
 FILE_NAME = "results.json"
 
@@ -34,6 +33,8 @@ _NOT_COMPARED = {
     "DATASET.ROOT",
     "DATASET.NAME",
     "DATASET.SUBSAMPLE_CLASSES",
+    "DATASET.FINGERPRINT",
+    "INPUT.AS_SEEN",
     "DATALOADER.NUM_WORKERS",
     "DATALOADER.CACHE_MB",
 }
@@ -91,32 +92,34 @@ def versions() -> dict[str, str]:
     return found
 
 
-def peak_memory_mb() -> float:
-    """The most memory held so far: of the CUDA device if one is in use, else of this process."""
+def peak_memory_mb() -> float | None:
+    """The most memory held so far: of the CUDA device if one is in use, else of this process.
+
+    None where the system does not say (Windows).
+    """
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        import resource
+    except ImportError:
+        return None
     unit = 1 if sys.platform == "darwin" else 1024  # macOS reports bytes, Linux kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def write_results(directory: str | os.PathLike, results: dict[str, Any]) -> Path:
     """Write `results.json` into a directory, whole or not at all."""
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / FILE_NAME
-    with tempfile.NamedTemporaryFile("w", dir=directory, delete=False, suffix=".tmp") as stream:
-        json.dump(results, stream, indent=2)
-        stream.write("\n")
-    os.replace(stream.name, path)
-    return path
+    return write_json(Path(directory) / FILE_NAME, results)
 
 
 def read_results(path: str | os.PathLike) -> dict[str, Any]:
     """One results file; `ValueError` that names it if it is not one."""
     try:
-        results = json.loads(Path(path).read_text())
+        results = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path} is not a results file: {error}") from None
+    if not isinstance(results, dict):
+        raise ValueError(f"{path} is not a results file: it holds a {type(results).__name__}")
     missing = {"method", "dataset", "subset", "shots", "seed", "accuracy"} - set(results)
     if missing:
         raise ValueError(f"{path} is not a results file: it lacks {sorted(missing)}")

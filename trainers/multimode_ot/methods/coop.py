@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..config import Check
-from ..prompts import ContextLearner
+from ..prompts import ContextLearner, keep_classnames
 from ..single_mode import LearnedContext
 
 
@@ -38,9 +38,12 @@ class CoOp(LearnedContext):
         s = self.settings
         words = s.CTX_INIT.replace("_", " ")
         n_ctx = len(words.split()) or s.N_CTX
-        return ContextLearner(
+        learner = ContextLearner(
             self.clip, n_ctx, words, copies=(len(self.classnames),) if s.CSC else ()
         )
+        if s.CSC:
+            keep_classnames(learner, self.classnames)
+        return learner
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Also raises `ValueError` for other classes than those of a class-specific context."""

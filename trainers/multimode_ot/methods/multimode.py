@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..config import Check
 from ..encoders import encode_image, project_text
-from ..model import PromptedCLIP, normalised
+from ..model import LoadReport, PromptedCLIP, normalised
 from ..packed_text import PackedClasses
 from ..prompts import MultiModePromptLearner
 from ..transport import (
@@ -84,6 +84,15 @@ class MultiModeOT(PromptedCLIP):
         super().set_classes(classnames)
         prefixes, released = self.prompt_learner.prefixes, self.settings.HEAD == "released"
         self.classes = PackedClasses(self.clip, classnames, prefixes, released)
+
+    def remark_on(self, report: LoadReport) -> str:
+        # Files of ours hold prompts alone; the released program saves the whole model.
+        if report.ignored and self.settings.HEAD == "paper":
+            return (
+                "these prompts come from the released program: its numbers were made with "
+                f"TRAINER.{self.name.upper()}.HEAD 'released', and this is HEAD 'paper'"
+            )
+        return ""
 
     def head(self) -> Head:
         """The transport that the settings describe, with the current parameters."""

@@ -1,0 +1,82 @@
+"""How the commands end when something is wrong: one line for what their user can mend, and the
+traceback of everything else."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import NoReturn
+
+STATUS = 2  # of every expected error, as argparse has it
+# Errors of these types are for the user where a package of this project raised them.
+_FOR_THE_USER = (ValueError, ImportError, AssertionError, FloatingPointError, UnpicklingError)
+_PACKAGES = {"multimode_ot", "dassl", "fewshot_datasets", "scripts"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses a wrong command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(STATUS, f"error: {message} ({self.prog} --help shows what there is)\n")
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether the message alone tells what its user has to know: the system's refusals, and what
+    this project's own code refuses."""
+    if isinstance(error, OSError):
+        return True
+    if not isinstance(error, _FOR_THE_USER) and not _is_named(error):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return False
+    file = Path(frames[-1].filename)
+    return bool(_PACKAGES & set(file.parts)) or file.name == "train.py"
+
+
+def _is_named(error: BaseException) -> bool:
+    """A data set's or a script's error; those packages are not imported from here."""
+    return type(error).__name__ in ("DatasetError", "RunFailed")
+
+
+def one_line(error: BaseException) -> str:
+    """The message on one line; of one that a loader's worker passed on, the worker's own."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any(line.startswith("Original Traceback") for line in lines):
+        lines = [lines[-1].partition(": ")[2] or lines[-1]]
+    return "; ".join(lines) or type(error).__name__
+
+
+@contextmanager
+def one_line_errors(
+    before: Callable[[BaseException], None] = lambda error: None, report: str = ""
+) -> Iterator[None]:
+    """End the process with status 2 and one `error:` line where an error is expected.
+
+    Output that the console cannot show is escaped.
+
+    Args:
+        before: called with any error first.
+        report: what to add to a report of an unexpected error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except Exception as error:
+        before(error)
+        if is_expected(error):
+            print(f"error: {one_line(error)}", file=sys.stderr)
+            raise SystemExit(STATUS) from None
+        print(
+            f"This is a fault of the program. Please report it to its authors with the lines below"
+            f"{report}.",
+            file=sys.stderr,
+        )
+        raise

@@ -1,0 +1,33 @@
+"""Small files written whole or not at all, with the permissions that any new file gets."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def write_whole(path: str | os.PathLike, write: Callable[[TextIO], Any]) -> Path:
+    """Let `write` fill a UTF-8 file that takes its place when it is complete.
+
+    Raises:
+        OSError: a folder that cannot be made or written; nothing is left of the attempt.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            write(stream)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def write_json(path: str | os.PathLike, content: Any) -> Path:
+    """Indented JSON, whole or not at all. NaN and Inf, which JSON has not, are a `ValueError`."""
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    return write_whole(path, lambda stream: stream.write(text + "\n"))

@@ -1,0 +1,127 @@
+"""Where a backbone's weights come from: names, files, downloads. Reads tensors, builds nothing."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import warnings
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .config import require_known
+
+ENTRY_POINTS = "multimode_ot.backbones"
+_DOWNLOADS = Path("~/.cache/clip").expanduser()  # where the clip package keeps them
+
+
+def clip_package() -> Any:
+    """OpenAI's `clip` package: model names, download and tokenizer.
+
+    Raises:
+        ImportError: it is not installed, cannot be imported, or another package has its name.
+    """
+    advice = "pip install clip-anytorch 'setuptools<81'"
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+            import clip
+    except ImportError as error:
+        raise ImportError(f"OpenAI's clip package cannot be imported ({error}): {advice}") from None
+    missing = [n for n in ("available_models", "tokenize", "clip") if not hasattr(clip, n)]
+    if missing:
+        raise ImportError(
+            f"the package clip in {getattr(clip, '__file__', None) or 'an unknown place'} is not "
+            f"OpenAI's (it has no {missing[0]}): pip uninstall clip, then {advice}"
+        )
+    return clip
+
+
+def available_backbones() -> list[str]:
+    """CLIP's model names, then those that installed packages advertise.
+
+    A package advertises weights by an entry point in the group `multimode_ot.backbones` whose
+    value is a function without arguments that returns the path of a state-dict file.
+    """
+    return clip_package().available_models() + sorted(
+        e.name for e in entry_points(group=ENTRY_POINTS)
+    )
+
+
+def check_backbone(name: str) -> None:
+    """Raise `ValueError` unless `name` is a known backbone or a file; loads nothing."""
+    names = available_backbones()
+    if name in names or Path(name).expanduser().is_file():
+        return
+    require_known("MODEL.BACKBONE.NAME", name, [*names, "the path of a file"])
+
+
+def _locate(name: str) -> Path:
+    check_backbone(name)
+    path = _own_file(name)
+    if path is not None:
+        return path
+    clip = clip_package()
+    url = clip.clip._MODELS[name]
+    try:
+        return Path(clip.clip._download(url, str(_DOWNLOADS)))
+    except Exception as error:
+        raise OSError(
+            f"the weights of {name} could not be downloaded ({error}). Put the file "
+            f"{url.rsplit('/', 1)[-1]} into {_DOWNLOADS}, or name a local file: "
+            "MODEL.BACKBONE.NAME <path>"
+        ) from error
+
+
+def is_local(name: str) -> bool:
+    """Whether the weights that `name` stands for are on this machine."""
+    url = clip_package().clip._MODELS.get(name)
+    return bool(_own_file(name)) or bool(url and (_DOWNLOADS / url.rsplit("/", 1)[-1]).is_file())
+
+
+def _own_file(name: str) -> Path | None:
+    """The file that is named, or that an installed package advertises under the name."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    entries = (e for e in entry_points(group=ENTRY_POINTS) if e.name == name)
+    return next((Path(entry.load()()) for entry in entries), None)
+
+
+def read_weights(name: str) -> Mapping[str, Tensor]:
+    """The state dict that a backbone's name or file stands for.
+
+    Raises:
+        ValueError: unknown name (the nearest ones are listed), or a file of something else.
+        OSError: weights that are neither on the disk nor to be had by download.
+    """
+    path = _locate(name)
+    if _is_torchscript(path):  # OpenAI's own files; no Python code is unpickled from them
+        with warnings.catch_warnings():  # that the format is old is nothing its user can change
+            warnings.filterwarnings("ignore", "`?torch.jit.load")
+            return torch.jit.load(str(path), map_location="cpu").state_dict()
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            content = io.BytesIO(stream.read())
+        state = torch.load(content, map_location="cpu", weights_only=True)
+    except Exception as error:  # what damaged bytes raise has no common type
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            raise
+        # Not chained: torch's message advises to load the file with its code.
+        raise ValueError(
+            f"{path} is not an OpenAI CLIP state dict: it is damaged, no file of torch.save, or "
+            "holds more than tensors and plain values, which is never loaded"
+        ) from None
+    return state.get("state_dict", state) if isinstance(state, dict) else state
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
