@@ -63,11 +63,15 @@ class FewShotDataset(DatasetBase):
 
         A data set that is made on demand may be missing.
         """
-        directory = Path(os.path.abspath(os.path.expanduser(root))) / cls.dataset_dir
-        for needed in (directory, Path(cls.image_directory(directory))):
-            if not (needed.is_dir() or cls.made_on_demand):
+        base = Path(os.path.abspath(os.path.expanduser(root)))
+        directory = base / cls.dataset_dir
+        for needed in (base, directory, Path(cls.image_directory(directory))):
+            if needed.is_dir() or (needed is base and not base.exists()):
+                continue  # of a missing root, the directory that was looked for is named
+            if not cls.made_on_demand:
+                fault = "not a directory" if needed.exists() else "missing directory"
                 raise DatasetError(
-                    f"{cls.__name__}: missing directory: {needed} (the data root is {root!r}). "
+                    f"{cls.__name__}: {fault}: {needed} (the data root is {root!r}). "
                     f"{cls.layout_hint()}"
                 )
         return directory

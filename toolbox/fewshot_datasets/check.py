@@ -1,9 +1,15 @@
 """Check data sets before anything is trained on them.
 
-    python -m fewshot_datasets.check [--root DATA] [--deep] [names...]
+    python -m fewshot_datasets.check [--root DATA] [--deep] [--shots 16] [names...]
 
 prints a table of the data sets named (by config file or by reader; all published ones if none is)
 and exits with 0 only if every one of them can be used. Nothing is written.
+
+A problem is what the reader or a run would refuse; all else is a note and changes no exit status:
+what was left out, classes with fewer images than shots, a base or new side of fewer than two
+classes, a picture listed twice, and with `--deep` pictures that are the same byte for byte. Class
+names that become one prompt and a picture in two splits are problems of one's own images and notes
+on the fifteen published data sets, whose published splits are used as they are.
 """
 
 from __future__ import annotations
@@ -11,55 +17,33 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
 from PIL import Image
-from tabulate import tabulate
 from tqdm import tqdm
 
 from fewshot_datasets import PUBLISHED, READERS, DatasetError, FewShotDataset
-from fewshot_datasets.splits import Split
-
-LAYOUT = "layout: python -m pydoc ..."
-MAX_SHOWN = 10  # problems of one data set in the table
-
-
-@dataclass
-class Finding:
-    """What is known of one data set after a check."""
-
-    name: str  # of the config file
-    directory: str
-    found: bool = False
-    images: tuple[int, int, int] | None = None  # train, val, test
-    classes: int | None = None
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def usable(self) -> bool:
-        return not self.problems
-
-    def __str__(self) -> str:
-        lines = [f"{self.name}: {text}" for text in self.problems + self.notes]
-        if not self.usable:
-            lines.append(f"{self.name}: {READERS[self.name].layout_hint()}")
-        return "\n".join(lines)
+from fewshot_datasets.duplicates import class_faults, equal_files, picture_faults, repeated_paths
+from fewshot_datasets.fewshot import halves
+from fewshot_datasets.files import counted, is_file, named, printable
+from fewshot_datasets.findings import Finding, table
+from fewshot_datasets.splits import Split, group_by_label
 
 
-def check(names: Sequence[str], root: str, deep: bool = False) -> list[Finding]:
+def check(
+    names: Sequence[str], root: str, deep: bool = False, shots: int | None = None
+) -> list[Finding]:
     """Check the named data sets below `root`; with `deep`, decode every image.
 
-    Raises ValueError for a name that no reader has.
+    With `shots`, classes that have fewer images to train on are noted. Raises ValueError for a
+    name that no reader has.
     """
-    return [_check_one(name, root, deep) for name in map(config_name, names)]
+    return [_check_one(name, root, deep, shots) for name in map(config_name, names)]
 
 
 def config_name(name: str) -> str:
@@ -73,14 +57,18 @@ def config_name(name: str) -> str:
     raise ValueError(f"no data set is called {name!r}{guess}; there are: {', '.join(READERS)}")
 
 
-def _check_one(name: str, root: str, deep: bool) -> Finding:
+def _check_one(name: str, root: str, deep: bool, shots: int | None) -> Finding:
     reader = READERS[name]
     finding = Finding(name, os.path.join(root, reader.dataset_dir))
     said = StringIO()
+    split = None
     try:
         directory = reader.directory(root)
         finding.found = directory.is_dir()
         if not finding.found:
+            place = next(path for path in (directory, *directory.parents) if path.exists())
+            if not place.is_dir():
+                raise DatasetError(f"not a directory: {place}")
             finding.notes.append("its reader writes it when it is first used")
             return finding
         with redirect_stdout(said):
@@ -92,7 +80,34 @@ def _check_one(name: str, root: str, deep: bool) -> Finding:
     sizes = reader.published_sizes
     if finding.images and sizes and finding.images != sizes and not finding.notes:
         finding.notes.append("not the published sizes, " + " / ".join(f"{n:,}" for n in sizes))
+    if split:
+        more = _remark(reader, split, shots, directory if deep else None)
+        finding.notes += [text for text in more if text not in finding.notes]
+    finding.problems = [printable(text) for text in finding.problems]
+    finding.notes = [printable(text) for text in finding.notes]
     return finding
+
+
+def _remark(
+    reader: type[FewShotDataset], split: Split, shots: int | None, directory: Path | None
+) -> list[str]:
+    """What a reader accepts and a user should know; with `directory`, also of the files there."""
+    listed = Split([], [], split.test) if reader.test_only else split
+    notes = class_faults(split) + picture_faults(listed) + repeated_paths(listed)
+    if directory:
+        notes += equal_files(listed, reader.image_directory(directory))
+    if not reader.published_sizes:  # which fix the number of classes too
+        sides = [len(side) for side in halves({r.label for r in split.train})]
+        if min(sides) < 2:
+            base, new = (counted(n, "class", "classes") for n in sides)
+            notes.append(f"base has {base}, new has {new}: a side of one class is no result")
+    if shots and not reader.test_only:
+        groups = group_by_label(split.train).values()
+        few = [f"{g[0].classname} ({len(g)})" for g in groups if len(g) < shots]
+        if few:
+            classes = "1 class has" if len(few) == 1 else f"{len(few):,} classes have"
+            notes.append(f"{classes} fewer than {shots} images to train on: {named(few)}")
+    return notes
 
 
 def _bare(message: str, reader: type[FewShotDataset]) -> str:
@@ -110,7 +125,10 @@ def _describe(
         len(split.test if reader.val_is_test else split.val),
         len(split.test),
     )
-    finding.classes = len({r.label for r in split.train})
+    groups = group_by_label(split.train).values()
+    finding.classes = len(groups)
+    if not reader.test_only:
+        finding.smallest = min((len(group), group[0].classname) for group in groups)
     image_dir = reader.image_directory(directory)
     for key in Split._fields[2:] if reader.test_only else Split._fields:
         paths = [r.path for r in getattr(split, key)]
@@ -136,8 +154,8 @@ def missing_files(image_dir: str, paths: Iterable[str]) -> list[str]:
         if folder not in listings:
             try:
                 with os.scandir(os.path.join(image_dir, folder)) as entries:
-                    listings[folder] = {e.name for e in entries if e.is_file()}
-            except OSError:
+                    listings[folder] = {e.name for e in entries if is_file(e)}
+            except (OSError, ValueError):  # of a name that no file can have
                 listings[folder] = set()
         if file not in listings[folder]:
             missing.append(path)
@@ -162,37 +180,10 @@ def broken_images(image_dir: str, paths: list[str], title: str) -> list[str]:
         return [text for text in progress if text]
 
 
-def table(findings: Sequence[Finding]) -> str:
-    """The findings as text; the remarks are problems, then notes."""
-    headers = ("data set", "found", "usable", *Split._fields, "classes", "remarks", LAYOUT)
-    rows = [
-        (
-            f.name,
-            _yes(f.found),
-            _yes(f.usable),
-            *([f"{n:,}" for n in f.images] if f.images else [""] * 3),
-            "" if f.classes is None else f"{f.classes:,}",
-            "\n".join(_wrap(text) for text in _remarks(f)),
-            READERS[f.name].__module__,
-        )
-        for f in findings
-    ]
-    align = ("left", "left", "left", "right", "right", "right", "right", "left", "left")
-    return tabulate(rows, headers, colalign=align, disable_numparse=True)
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _remarks(finding: Finding) -> list[str]:
-    shown, hidden = finding.problems[:MAX_SHOWN], finding.problems[MAX_SHOWN:]
-    return shown + ([f"... and {len(hidden):,} more"] if hidden else []) + finding.notes
-
-
-def _wrap(text: str) -> str:
-    # Paths stay whole, so that they can be copied.
-    return textwrap.fill(text, 60, break_long_words=False, break_on_hyphens=False)
+def _shots(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of images, at least 1")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -204,12 +195,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--root", default=os.environ.get("DATA", "data"), help="data root (default: $DATA or data)"
     )
-    parser.add_argument("--deep", action="store_true", help="decode every image")
+    parser.add_argument(
+        "--deep", action="store_true", help="decode every image, and find those that are the same"
+    )
+    parser.add_argument(
+        "--shots", type=_shots, help="name the classes with fewer images to train on"
+    )
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args(argv)
     try:
-        findings = check(args.names or list(PUBLISHED), args.root, args.deep)
+        names = [config_name(name) for name in args.names] or list(PUBLISHED)
     except ValueError as e:
-        parser.error(str(e))
+        parser.error(printable(str(e)))
+    findings = check(names, args.root, args.deep, args.shots)
     print(table(findings))
     return 0 if all(f.usable for f in findings) else 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import legacy
@@ -125,8 +125,9 @@ def _check_counts(selection: Split, split: Split, shots: int) -> None:
         expected = {
             label: min(limit, len(group)) for label, group in group_by_label(available).items()
         }
-        counts = Counter(r.label for r in set(picked))
-        if counts != expected:
+        # A published list may have an image twice, and then a selection may, but never more often.
+        repeated = Counter(picked) - Counter(available)
+        if repeated or Counter(r.label for r in picked) != expected:
             raise StaleCache(f"'{key}' does not hold {limit} different images of each class")
 
 
@@ -139,12 +140,11 @@ def take_subset(split: Split, subset: str) -> Split:
     check_subset(subset)
     if subset == "all":
         return split
-    labels = sorted({r.label for r in split.train})
-    half = (len(labels) + 1) // 2
-    kept = labels[:half] if subset == "base" else labels[half:]
+    base, new = halves({r.label for r in split.train})
+    kept = base if subset == "base" else new
     if not kept:
         raise DatasetError(
-            f"DATASET.SUBSAMPLE_CLASSES is {subset!r}, but there is only {len(labels)} class"
+            f"DATASET.SUBSAMPLE_CLASSES is {subset!r}, but there is only {len(base)} class"
         )
     new_label = {label: i for i, label in enumerate(kept)}
     return Split(
@@ -153,6 +153,13 @@ def take_subset(split: Split, subset: str) -> Split:
             for records in split
         )
     )
+
+
+def halves(labels: Iterable[int]) -> tuple[list[int], list[int]]:
+    """The labels of the base and of the new classes, in ascending order."""
+    ordered = sorted(labels)
+    half = (len(ordered) + 1) // 2
+    return ordered[:half], ordered[half:]
 
 
 def check_subset(subset: str) -> None:

@@ -4,17 +4,64 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+# What archives, file managers and network drives leave between the files of their users.
+LEFTOVERS = {
+    "__macosx",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "__pycache__",
+}
+MAX_NAMED = 5
 
-class DatasetError(RuntimeError):
-    """A data set on disk is not what its reader needs; the message is complete on its own."""
+
+class DatasetError(ValueError):
+    """A data set on disk is not what its reader needs; the message is complete, and one line."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """`text` with line breaks, control characters and bytes that are no text written as escapes.
+
+    File names may hold any of them.
+    """
+    unprintable = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+    return re.sub(unprintable, lambda c: c[0].encode("unicode_escape").decode(), text)
+
+
+def named(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def counted(n: int, thing: str, things: str = "") -> str:
+    """`1 file`, `2 files`, `2 classes`."""
+    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
 
 
 def say(message: str) -> None:
-    """Tell the user. Printed, because the host's logger copies standard output to log.txt."""
-    print(message, flush=True)
+    """Tell the user. Printed, because the host's logger copies standard output to log.txt.
+
+    What the console cannot show is escaped: a name must not end a run.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    shown = printable(message).encode(encoding, "backslashreplace").decode(encoding)
+    print(shown, flush=True)
 
 
 def require_file(path: Path) -> Path:
@@ -27,27 +74,55 @@ def require_file(path: Path) -> Path:
 def require_dir(path: Path) -> Path:
     """Return `path`, or raise DatasetError if no such directory exists."""
     if not path.is_dir():
-        raise DatasetError(f"missing directory: {path}")
+        fault = "not a directory" if path.exists() else "missing directory"
+        raise DatasetError(f"{fault}: {path}")
     return path
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text, without the byte-order mark that some editors put before it."""
+    try:
+        return require_file(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise DatasetError(f"{path} is not UTF-8 text ({e}); fetch it again or delete it") from e
+    except OSError as e:
+        raise DatasetError(f"cannot read {path} ({e.strerror or e})") from e
 
 
 def read_lines(path: Path) -> list[str]:
     """The non-empty lines of a text file, stripped."""
-    text = require_file(path).read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def read_json(path: Path) -> Any:
-    """Parsed JSON; raises DatasetError with the place of the first fault."""
+    """Parsed JSON; raises DatasetError with the place of the first fault.
+
+    A key that an object has twice, NaN and Infinity are faults: the standard has none of them,
+    and Python would go on with the last of the two values.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise DatasetError(f"{path}: an object has the key {twice!r} twice")
+        return content
+
+    def refuse(constant: str) -> None:
+        raise DatasetError(f"{path}: {constant} is no JSON number")
+
     try:
-        return json.loads(require_file(path).read_text(encoding="utf-8"))
+        return json.loads(read_text(path), object_pairs_hook=unique, parse_constant=refuse)
+    except DatasetError:
+        raise
     except json.JSONDecodeError as e:
         raise DatasetError(
             f"{path} is not JSON (line {e.lineno}, column {e.colno}: {e.msg}); "
             "fetch it again or delete it"
         ) from e
-    except UnicodeDecodeError as e:
-        raise DatasetError(f"{path} is not UTF-8 text ({e}); fetch it again or delete it") from e
+    except (ValueError, RecursionError) as e:  # a number of thousands of digits; deep nesting
+        raise DatasetError(f"{path} cannot be read as JSON ({e})") from e
 
 
 def read_mat(path: Path, variable: str) -> Any:
@@ -89,9 +164,37 @@ def try_write_json(obj: Any, path: Path, consequence: str) -> bool:
     return True
 
 
+def scan(directory: Path) -> list[os.DirEntry[str]]:
+    """The entries of `directory` by name; raises DatasetError if they cannot be listed."""
+    try:
+        with os.scandir(require_dir(directory)) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as e:
+        raise DatasetError(f"cannot list {directory} ({e.strerror or e})") from e
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a name is hidden, or one of those that archives and file managers leave behind."""
+    return name.startswith(".") or name.lower() in LEFTOVERS
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
 def list_visible(directory: Path) -> list[str]:
-    """Sorted names in `directory`, hidden ones left out."""
-    return sorted(n for n in os.listdir(require_dir(directory)) if not n.startswith("."))
+    """Sorted names in `directory`, hidden ones and archives' leftovers left out."""
+    return [entry.name for entry in scan(directory) if not is_leftover(entry.name)]
 
 
 def list_class(folder: Path) -> list[str]:
@@ -106,7 +209,5 @@ def list_class(folder: Path) -> list[str]:
 
 
 def list_folders(directory: Path) -> list[str]:
-    """Sorted names of the visible sub-directories of `directory`."""
-    require_dir(directory)
-    with os.scandir(directory) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    """Sorted names of the visible sub-directories of `directory`, without leftovers."""
+    return [e.name for e in scan(directory) if is_folder(e) and not is_leftover(e.name)]

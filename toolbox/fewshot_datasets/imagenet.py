@@ -46,6 +46,7 @@ class ImageNet(FewShotDataset):
                     raise StaleCache("it has no lists 'train' and 'test'")
                 split = Split(lists["train"], [], lists["test"])
                 check_labels(split, pickled)
+                say(f"{cls.__name__}: image lists and class names are those of {pickled}")
                 return split
             except StaleCache as e:
                 say(f"{cls.__name__}: {pickled} does not fit and is not used: {e}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from .files import DatasetError, list_class, list_folders, read_json, write_json
@@ -36,8 +37,9 @@ class Split(NamedTuple):
 def read_split(path: Path) -> Split:
     """Read a split file: `{"train": [[path, label, classname], ...], "val": ..., "test": ...}`.
 
-    The order of the file is kept. Raises DatasetError, naming file, list and entry, for
-    anything that is not in this form.
+    The order of the file is kept. Paths come out in one spelling: `.\\a\\b.jpg`, `./a//b.jpg` and
+    `a/b.jpg` are one. A label may be written as text ("3"), as in some files of the ecosystem.
+    Raises DatasetError, naming file, list and entry, for anything that is not in this form.
     """
     content = read_json(path)
     if not isinstance(content, dict) or set(content) != set(Split._fields):
@@ -62,17 +64,34 @@ def _parse_list(entries: Any, key: str, path: Path) -> list[Record]:
 
 
 def _parse_entry(entry: Any, where: str) -> Record:
+    expected = f"{where} is {entry!r}, expected [relative path, label >= 0, name]"
+    if not isinstance(entry, list) or len(entry) != 3:
+        raise DatasetError(expected)
+    path, label, classname = entry
+    if not (isinstance(path, str) and isinstance(classname, str)):
+        raise DatasetError(f"{expected}; path and name are texts")
+    written = isinstance(label, str) and re.fullmatch("[0-9]{1,9}", label)
+    if not (type(label) is int or written) or int(label) < 0:  # True is an int
+        raise DatasetError(f"{expected}; the label {label!r} is no whole number from 0 on")
+    if not classname.strip():
+        raise DatasetError(f"{expected}; the class name is empty")
     try:
-        path, label, classname = entry
-        record = Record(path, int(label), classname)
-    except (TypeError, ValueError):
-        record = Record("", -1, "")
-    if not (isinstance(record.path, str) and isinstance(record.classname, str)) or record.label < 0:
-        raise DatasetError(f"{where} is {entry!r}, expected [relative path, label >= 0, name]")
-    pure = PurePosixPath(record.path)
-    if pure.is_absolute() or ".." in pure.parts:
-        raise DatasetError(f"{where}: {record.path!r} is not a path below the image directory")
-    return record
+        return Record(relative_path(path), int(label), classname)
+    except ValueError as e:
+        raise DatasetError(f"{where}: {e}") from None
+
+
+def relative_path(path: str) -> str:
+    """One spelling of a path below the image directory: `/` between names, no `.`, no `//`.
+
+    Raises ValueError for a path that is absolute, has a drive or leads out with `..`.
+    """
+    names = path.replace("\\", "/").split("/")
+    parts = [name for name in names if name not in ("", ".")]
+    outside = path[:1] in ("/", "\\") or re.match("[A-Za-z]:", path) or ".." in parts
+    if outside or not parts or "\0" in path:
+        raise ValueError(f"{path!r} is not a path below the image directory")
+    return "/".join(parts)
 
 
 def check_labels(split: Split, source: object) -> None:
@@ -87,6 +106,9 @@ def check_labels(split: Split, source: object) -> None:
                 f"{source}: label {record.label} is called {names[record.label]!r} "
                 f"and {record.classname!r}"
             )
+    for label, name in names.items():
+        if not (isinstance(name, str) and name.strip()):
+            raise DatasetError(f"{source}: label {label} has the class name {name!r}, no text")
     for label in range(len(names)):
         if label not in names:
             raise DatasetError(f"{source}: no image of 'train' has label {label} of {max(names)}")
@@ -109,7 +131,7 @@ def fingerprint(split: Split) -> str:
     for records in (split.train, split.val):
         digest.update(f"{len(records)}\n".encode())
         for record in records:
-            digest.update(f"{record.label} {record.path}\n".encode())
+            digest.update(f"{record.label} {record.path}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]
 
 
