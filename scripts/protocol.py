@@ -260,6 +260,6 @@ if __name__ == "__main__":
         try:
             main(sys.argv[1:])
         except RunFailed as failure:
-            if failure.has_said_why:
-                raise SystemExit(STATUS) from None
-            raise
+            if not failure.has_said_why:
+                print(f"error: {failure}", file=sys.stderr)
+            raise SystemExit(STATUS) from None

@@ -15,7 +15,8 @@ from typing import NoReturn
 STATUS = 2  # of every expected error, as argparse has it
 # Errors of these types are for the user where a package of this project raised them.
 _FOR_THE_USER = (ValueError, ImportError, AssertionError, FloatingPointError, UnpicklingError)
-_PACKAGES = {"multimode_ot", "dassl", "fewshot_datasets", "scripts"}
+_PACKAGES = ("multimode_ot", "dassl", "fewshot_datasets")
+_PROGRAMS = ("__main__", "train", "protocol", "runs")
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,18 +31,17 @@ def is_expected(error: BaseException) -> bool:
     this project's own code refuses."""
     if isinstance(error, OSError):
         return True
-    if not isinstance(error, _FOR_THE_USER) and not _is_named(error):
-        return False
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return False
-    file = Path(frames[-1].filename)
-    return bool(_PACKAGES & set(file.parts)) or file.name == "train.py"
+    return isinstance(error, _FOR_THE_USER) and bool(frames) and _is_ours(frames[-1].filename)
 
 
-def _is_named(error: BaseException) -> bool:
-    """A data set's or a script's error; those packages are not imported from here."""
-    return type(error).__name__ in ("DatasetError", "RunFailed")
+def _is_ours(file: str) -> bool:
+    def place(module: str) -> Path:
+        return Path(getattr(sys.modules.get(module), "__file__", None) or "/none").resolve()
+
+    path = Path(file).resolve()
+    packages = [place(name).parent for name in _PACKAGES if name in sys.modules]
+    return path in map(place, _PROGRAMS) or any(folder in path.parents for folder in packages)
 
 
 def one_line(error: BaseException) -> str:
@@ -75,7 +75,7 @@ def one_line_errors(
             print(f"error: {one_line(error)}", file=sys.stderr)
             raise SystemExit(STATUS) from None
         print(
-            f"This is a fault of the program. Please report it to its authors with the lines below"
+            "This is a fault of the program. Please report it to its authors, with the lines below"
             f"{report}.",
             file=sys.stderr,
         )
