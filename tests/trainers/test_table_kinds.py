@@ -93,6 +93,11 @@ class TestSeeds:
         fewshot(tmp_path, "Tune", 4, 2, 60.0)
         assert "two results for one cell (Tune" in refused(tmp_path, "fewshot")
 
+    def test_runs_without_a_seed_are_those_of_seed_minus_one(self, tmp_path):
+        for seed in (-1, 1):
+            fewshot(tmp_path, "CoOp", 4, seed, 60.0 + seed)
+        assert list(cells(tmp_path, "fewshot", "--seeds", "-1").values()) == [59.0]
+
 
 class TestTransfers:
     def test_the_source_is_no_target(self, tmp_path):
@@ -122,6 +127,15 @@ class TestTransfers:
             assert f"{second}/{target}/seed1/results.json" in error
         option = ("--shots", "4") if second == "vit_4shots" else ("--source", "digits")
         assert len(cells(tmp_path, "cross_dataset", *option)) == 1
+
+    def test_only_folders_below_the_evaluations_say_where_prompts_are_from(self, tmp_path):
+        root = tmp_path / "vit_2shots_from_digits"
+        transfer(root, "CoOp", "vit_16shots", "oxford_pets", "OxfordPets")
+        transfer(root, "MaPLe", "plain", "oxford_pets", "OxfordPets")
+        error = refused(root, "cross_dataset")
+        assert "(imagenet, 16 shots in " in error
+        assert ", imagenet in " in error
+        assert len(cells(root / "evaluation/CoOp/vit_16shots", "cross_dataset")) == 1
 
     def test_methods_of_two_trainings_stand_in_one_table_only_if_mixed(self, tmp_path):
         transfer(tmp_path, "CoOp", "vit_16shots", "oxford_pets", "OxfordPets")

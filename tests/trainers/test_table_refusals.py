@@ -17,6 +17,7 @@ from result_trees import cells, fewshot, refused
         ("accuracy", float("nan")),
         ("accuracy", "93"),
         ("accuracy", 930),
+        ("accuracy", 10**400),
         ("accuracy", -1),
         ("accuracy", True),
         ("seed", "1"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import defaultdict
@@ -71,7 +70,7 @@ def collect(output: Path, protocol: str) -> list[dict[str, Any]]:
         if nearest == "evaluation":
             if (result["dataset"] in DOMAINS) != (protocol == "domain"):
                 continue
-            result["transfer"] = _transfer(above + parts, result["dataset"])
+            result["transfer"] = _transfer((*above, *parts), result["dataset"])
         subsets = ("base", "new") if protocol == "base2new" else ("all",)
         if result["subset"] not in subsets:
             raise ValueError(
@@ -143,12 +142,17 @@ def heading(shots: int | None) -> str:
 
 
 def _transfer(parts: tuple[str, ...], dataset: str) -> Transfer:
-    matches = [(i, _ORIGIN.fullmatch(part)) for i, part in enumerate(parts)]
-    place, found = next(((i, m) for i, m in reversed(matches) if m), (0, None))
-    source = (found and found["source"]) or _DEFAULT_SOURCE
+    """What the folders below `evaluation` say of where prompts are from and tested."""
+    start = max(i for i, part in enumerate(parts) if part == "evaluation")
+    below = parts[start + 1 :]
+    found = [(i, m) for i, m in enumerate(map(_ORIGIN.fullmatch, below)) if m]
+    shots, source, tested_in = None, _DEFAULT_SOURCE, below
+    if found:
+        place, match = found[0]
+        shots, source = int(match["shots"]), match["source"] or _DEFAULT_SOURCE
+        tested_in = below[place + 1 :]
     same = source.replace("_", "").lower() == dataset.replace("_", "").lower()
-    on_source = same or (found is not None and source in parts[place + 1 :])
-    return Transfer(source, int(found["shots"]) if found else None, on_source)
+    return Transfer(source, shots, same or source in tested_in)
 
 
 def _whole(smallest: int) -> tuple[Callable[[Any], bool], str]:
@@ -163,7 +167,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_per_cent(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 100
+    return type(value) in (int, float) and 0 <= value <= 100  # NaN is neither
 
 
 _NAME = (_is_name, "a name")
