@@ -1,0 +1,110 @@
+"""What each cell of a table must hold, computed the slow way from the list of results.
+
+Values are a dict by seed; under the seed None: one that holds for every seed.
+"""
+
+import math
+import statistics
+
+
+def trains_nothing(result):
+    if "trained_parameters" in result:
+        return result["trained_parameters"] == 0
+    untrained = result.get("selection", {}).get("rule") == "initial"
+    return result["shots"] == 0 and result["epoch"] == 0 and not untrained
+
+
+def label(result):
+    selection = result.get("selection", {})
+    mark = " (chosen on test)" if selection.get("split") == "test" else ""
+    return result["method"] + (" (untrained)" if selection.get("rule") == "initial" else mark)
+
+
+def heading(result):
+    return f"{result['shots']} shots" if result["shots"] > 0 else "all images"
+
+
+def metrics(results, protocol):
+    """The headings below a data set's name."""
+    if protocol == "base2new":
+        return ["base", "new", "H"]
+    if protocol != "fewshot":
+        return ["accuracy"]
+    numbers = {r["shots"] for r in results if not trains_nothing(r)}
+    found = [f"{n} shots" for n in sorted(numbers) if n > 0]
+    found += ["all images"] if any(n <= 0 for n in numbers) else []
+    return found or ["zero-shot"]
+
+
+def columns(results, protocol):
+    """`(dataset, metric)` from left to right."""
+    datasets = sorted({r["dataset"] for r in results})
+    first = []
+    if protocol == "cross_dataset" and "ImageNet" in datasets:
+        datasets.remove("ImageNet")
+        first = [("ImageNet", "source accuracy")]
+    datasets += ["average"] if len(datasets) > 1 else []
+    return first + [(d, m) for d in datasets for m in metrics(results, protocol)]
+
+
+def values(results, protocol, row, dataset, metric):
+    if dataset == "average":
+        rest = sorted({r["dataset"] for r in results} - {"average", "ImageNet"})
+        if metric != "H":
+            parts = [values(results, protocol, row, d, metric) for d in rest]
+            return joined(parts, statistics.fmean)
+    if metric == "H":
+        parts = [values(results, protocol, row, dataset, half) for half in ("base", "new")]
+        return joined(parts, lambda v: 2 * v[0] * v[1] / (v[0] + v[1]) if sum(v) else 0.0)
+    found = {}
+    for r in results:
+        if label(r) != row or r["dataset"] != dataset:
+            continue
+        if protocol == "base2new" and r["subset"] != metric:
+            continue
+        if protocol == "fewshot" and not trains_nothing(r) and heading(r) != metric:
+            continue
+        seed = None if trains_nothing(r) else r["seed"]
+        assert found.get(seed, r["accuracy"]) == r["accuracy"]
+        found[seed] = r["accuracy"]
+    return found
+
+
+def joined(parts, function):
+    seeds = {seed for part in parts for seed in part}
+    seeds = seeds - {None} or seeds
+    found = {}
+    for seed in seeds:
+        each = [part.get(seed, part.get(None)) for part in parts]
+        if None not in each:
+            found[seed] = function(each)
+    return found
+
+
+def mean(found):
+    return sum(found.values()) / len(found)
+
+
+def spread(found):
+    return math.sqrt(sum((v - mean(found)) ** 2 for v in found.values()) / len(found))
+
+
+def text(found, usual):
+    """A cell as a plain table shows it; `usual`: the most seeds that a cell has."""
+    if not found:
+        return "missing"
+    shown = f"{statistics.fmean(found.values()):.2f}"
+    if len(found) > 1:
+        shown += f" ± {statistics.pstdev(found.values()):.2f}"
+    return shown if len(found) == usual else f"{shown} (n={len(found)})"
+
+
+def differences(results, protocol, first, second):
+    """By metric: `first - second` for each data set and seed that both have."""
+    found = {}
+    for dataset, metric in columns(results, protocol):
+        if dataset != "average":
+            pair = [values(results, protocol, row, dataset, metric) for row in (first, second)]
+            both = joined(pair, lambda v: v[0] - v[1])
+            found.setdefault(metric, []).extend(both.values())
+    return {metric: each for metric, each in found.items() if each}
