@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multimode_ot.transport import ConditionalTransport, ExactTransport, Sinkhorn
 from torch import Tensor
+from torch.nn.functional import pad
 
 PRECISION = {torch.float32: 1e-5, torch.float64: 1e-9}
 LARGEST_RATIO = {torch.float32: 1e5, torch.float64: 1e12}
@@ -134,10 +135,10 @@ def test_a_converged_cost_is_the_exact_one_but_for_the_entropy(drawn):
 @given(problems(st.integers(1, 17)), st.sampled_from([-1e6, 0.0, 1e6, 1e30]))
 def test_costs_of_padding_do_not_matter(drawn, padding_cost):
     cost, a, b, epsilon = drawn
-    padded = torch.nn.functional.pad(cost, (0, 3, 0, 2), value=padding_cost)
-    wider = torch.nn.functional.pad(a, (0, 2)), torch.nn.functional.pad(b, (0, 3))
+    padded = pad(cost, (0, 3, 0, 2), value=padding_cost)
+    wider = pad(a, (0, 2)), pad(b, (0, 3))
     phi = torch.tensor(epsilon)
-    for transport in (Sinkhorn(epsilon, 20, 0.0), ConditionalTransport(phi), ExactTransport()):
+    for transport in (Sinkhorn(epsilon, 20, 0.0), ConditionalTransport(phi)):
         if isinstance(transport, ConditionalTransport) and padding_cost / epsilon > 1e30:
             continue
         expected = transport(cost, a, b).plan.double() / drawn.mass
@@ -152,14 +153,17 @@ def test_costs_of_padding_do_not_matter(drawn, padding_cost):
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(problems(st.integers(1, 40)))
 def test_the_exact_plan_meets_both_marginals_at_pots_cost(drawn):
-    cost, a, b, _ = (values.double() if isinstance(values, Tensor) else values for values in drawn)
-    plan = ExactTransport()(cost, a, b).plan
-    for sums, marginal in ((plan.sum(-1), a), (plan.sum(-2), b)):
-        torch.testing.assert_close(sums / drawn.mass, marginal / drawn.mass, atol=1e-6, rtol=0)
+    cost, a, b = (values.double() for values in drawn[:3])
     low, span = cost.min(), (cost.max() - cost.min()).clamp(min=1e-300)
     best = ot.emd2(a / a.sum(), b / b.sum(), (cost - low) / span)
-    unit = (plan / plan.sum() * (cost - low) / span).sum()
-    torch.testing.assert_close(unit, best, atol=1e-9, rtol=0)
+    padded, wider = pad(cost, (0, 3, 0, 2), value=-1e6), (pad(a, (0, 2)), pad(b, (0, 3)))
+    for plan in (ExactTransport()(cost, a, b).plan, ExactTransport()(padded, *wider).plan):
+        assert torch.count_nonzero(plan[len(a) :]) == torch.count_nonzero(plan[:, len(b) :]) == 0
+        unit = plan[: len(a), : len(b)] / drawn.mass
+        torch.testing.assert_close(unit.sum(-1), a / drawn.mass, atol=1e-6, rtol=0)
+        torch.testing.assert_close(unit.sum(-2), b / drawn.mass, atol=1e-6, rtol=0)
+        value = (unit * (cost - low) / span).sum() / unit.sum()
+        torch.testing.assert_close(value, best, atol=1e-9, rtol=0)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -206,3 +210,39 @@ def test_whole_numbers_are_numbers(dtype):
     whole = Sinkhorn()(cost.to(dtype), counts.to(dtype), torch.full((4,), 3, dtype=dtype))
     real = Sinkhorn()(cost.float(), counts.float(), torch.full((4,), 3.0))
     assert torch.equal(whole.plan, real.plan) and whole.plan.sum() == pytest.approx(12)
+
+
+@pytest.mark.parametrize("size", [1.0, 300.0, 3000.0])  # plain, plain in float64, logarithms
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_of_the_transport_cost_is_the_plan_in_every_form(size, dtype):
+    generator = torch.Generator().manual_seed(0)
+    cost = pad(size * (torch.rand(4, 3, generator=generator) - 2), (0, 1, 0, 1), value=-1e9)
+    a, b = (3 * pad(torch.full((n,), 1 / n), (0, 1)) for n in (4, 3))
+    cost = cost.to(dtype).requires_grad_()
+    result = Sinkhorn(1.0)(cost, a, b)
+    result.transport_cost.backward()
+    assert not result.plan.requires_grad and torch.equal(cost.grad, result.plan)
+    assert result.plan.sum().item() == pytest.approx(3)
+
+
+@pytest.mark.parametrize("size", [300.0, 3000.0])
+def test_unrolling_gives_the_whole_derivative_in_every_form(size):
+    generator = torch.Generator().manual_seed(0)
+    cost = size * (torch.rand(2, 4, 3, generator=generator, dtype=torch.float64) - 2)
+    cost[:, -1] = -1e5  # padding
+    a, b = torch.tensor([1.0, 2.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 2.0])
+    solver = Sinkhorn(0.05 * size, 20, unrolled=True)
+    sharp = Sinkhorn(0.5, 20, unrolled=True)
+    for one in (solver, sharp):
+        value = lambda c, one=one: one(c, a, b).transport_cost  # noqa: E731
+        assert torch.autograd.gradcheck(value, cost.clone().requires_grad_(), fast_mode=True)
+
+
+@pytest.mark.parametrize("rule", ["marginal", "scaling"])
+@pytest.mark.parametrize("kernel_if_nan", [False, True])
+def test_no_rule_makes_a_nan_of_large_costs(rule, kernel_if_nan):
+    cost = 1e5 * torch.rand(2, 3, 5, 4, generator=torch.Generator().manual_seed(0)) - 7e4
+    solver = Sinkhorn(0.1, rule=rule, groups=(0,), kernel_if_nan=kernel_if_nan)
+    result = solver(cost)
+    assert result.plan.isfinite().all() and result.converged.shape == (2, 1)
+    torch.testing.assert_close(result.plan.sum(-2), torch.full((2, 3, 4), 0.25))
