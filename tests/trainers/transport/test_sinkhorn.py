@@ -1,5 +1,7 @@
 """Sinkhorn's solver against POT, its limits, its contract on convergence, masks and gradients."""
 
+from dataclasses import replace
+
 import ot
 import pytest
 import torch
@@ -89,7 +91,7 @@ def test_large_epsilon_gives_the_independent_plan(epsilon):
 
 def test_both_forms_make_the_same_plan():
     cost, a, b = random_problems(3, 8, 5, dtype=torch.float32)
-    kernel, log = Sinkhorn(0.1, tolerance=1e-5), Sinkhorn(0.1, tolerance=1e-5, largest_cost=100)
+    kernel, log = (Sinkhorn(0.1, tolerance=1e-5, largest_cost=bound) for bound in (4, 100))
     assert log.in_log_form and not kernel.in_log_form
     kernel, log = kernel(cost, a, b), log(cost, a, b)
     torch.testing.assert_close(kernel.plan, log.plan, atol=1e-6, rtol=1e-4)
@@ -100,7 +102,7 @@ def test_both_forms_make_the_same_plan():
 def test_no_plan_underflows_in_float32(epsilon):
     cost = torch.full((1, 4, 3), 4.0)  # two levels of cosine distances, all at their largest
     cost[0, 0, 0] = 0
-    plan = Sinkhorn(epsilon)(cost).plan
+    plan = Sinkhorn(epsilon, largest_cost=4)(cost).plan
     assert plan.isfinite().all()
     torch.testing.assert_close(plan.sum(-2), torch.full((1, 3), 1 / 3))
 
@@ -239,7 +241,7 @@ def test_unrolling_gives_the_whole_derivative_of_the_transport_cost(largest_cost
     assert (whole - solver(cost, a, b).plan).abs().max() > 1e-3
 
 
-# Precision and refusals
+# Precision
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -260,10 +262,11 @@ def test_autocast_does_not_reach_the_solver():
 
 def test_the_kernel_stands_in_for_a_nan_plan_of_its_group_only():
     cost = random_problems(2, 3, 6, 4, dtype=torch.float32)[0]
-    cost[1, 2] = 1e4  # no kernel entry survives
-    sane = Sinkhorn(0.1, rule="scaling", groups=(0,))(cost)
+    cost[1, 2] = 1e4  # no kernel entry survives, contrary to what the caller vouches for
+    solver = Sinkhorn(0.1, rule="scaling", groups=(0,), largest_cost=4)
+    sane = solver(cost)
     assert sane.plan[1, 2].isnan().any()
-    released = Sinkhorn(0.1, rule="scaling", groups=(0,), kernel_if_nan=True)(cost)
+    released = replace(solver, kernel_if_nan=True)(cost)
     assert torch.equal(released.plan[0], sane.plan[0])
     assert torch.equal(released.plan[1], torch.exp(-cost[1] / 0.1))
 
@@ -274,27 +277,3 @@ def test_padding_is_no_nan_plan():
         solve = {flag: Sinkhorn(epsilon, kernel_if_nan=flag) for flag in (True, False)}
         plans = [solver(cost, uniform(6, zeros=2)).plan for solver in solve.values()]
         assert torch.equal(*plans)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"epsilon": 0.0},
-        {"epsilon": float("nan")},
-        {"max_iterations": 0},
-        {"tolerance": float("nan")},
-        {"rule": "colour"},
-        {"groups": (-1,)},
-        {"largest_cost": 0.0},
-    ],
-)
-def test_an_argument_outside_its_range_is_refused_by_name(bad):
-    with pytest.raises(ValueError, match=next(iter(bad))):
-        Sinkhorn(**bad)
-
-
-@pytest.mark.parametrize("marginal", ["a", "b"])
-@pytest.mark.parametrize("shape", [(9,), (3, 5), (7, 4)])
-def test_marginals_that_do_not_fit_are_refused(marginal, shape):
-    with pytest.raises(ValueError, match=f"marginal {marginal}"):
-        Sinkhorn()(torch.rand(2, 5, 5), **{marginal: torch.rand(shape)})

@@ -95,11 +95,17 @@ class MultiModeOT(PromptedCLIP):
         return ""
 
     def head(self) -> Head:
-        """The transport that the settings describe, with the current parameters."""
+        """The transport that the settings describe, with the current parameters.
+
+        Vouched for, because features are normalised, and the forward pass looks at its logits.
+        """
         s = self.settings
         if s.HEAD == "released":
             return ReleasedTransport(
-                s.EPSILON, s.MAX_ITERATIONS, hierarchical=s.ALIGNMENT == "hierarchical"
+                s.EPSILON,
+                s.MAX_ITERATIONS,
+                hierarchical=s.ALIGNMENT == "hierarchical",
+                vouched=True,
             )
         transport: Sinkhorn | ConditionalTransport | ExactTransport
         if s.TRANSPORT == "ct":
@@ -110,7 +116,7 @@ class MultiModeOT(PromptedCLIP):
             transport = ExactTransport()
         else:
             transport = Sinkhorn(s.EPSILON, s.MAX_ITERATIONS, s.TOLERANCE)
-        return HierarchicalTransport(transport, s.BETA, s.ALIGNMENT)
+        return HierarchicalTransport(transport, s.BETA, s.ALIGNMENT, vouched=True)
 
     def class_features(self) -> Features:
         context, *deep = self.prompt_learner().text  # each (N, b, w)

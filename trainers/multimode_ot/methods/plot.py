@@ -17,11 +17,13 @@ from ..encoders import encode_image, encode_text_pooled
 from ..model import PromptedCLIP, normalised
 from ..prompts import ContextLearner
 from ..transport import Sinkhorn
-from ..transport.token_level import token_transport
+from ..transport.token_level import LARGEST_COST, token_transport
 
 # The released program's solver. Its stopping rule spans the whole call, so a logit depends
 # slightly on who shares the batch.
-SOLVER = Sinkhorn(epsilon=0.1, max_iterations=100, tolerance=1e-2, rule="scaling")
+SOLVER = Sinkhorn(
+    epsilon=0.1, max_iterations=100, tolerance=1e-2, rule="scaling", largest_cost=LARGEST_COST
+)
 
 
 class PLOT(PromptedCLIP):

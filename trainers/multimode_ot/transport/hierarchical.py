@@ -9,15 +9,17 @@ NeurIPS 2023 (arXiv 2309.13847), section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
+from . import checks
 from .sinkhorn import Sinkhorn
-from .token_level import TokenTransport, Transport, token_transport
+from .token_level import LARGEST_COST, TokenTransport, Transport, token_transport, vouched
 
 Alignment = Literal["hierarchical", "prompt", "token", "mean"]
 
@@ -27,7 +29,7 @@ class Features(NamedTuple):
 
     Attributes:
         pooled: `(X, M, d)`, one vector a mode.
-        tokens: `(X, M, J, d)` local outputs, finite everywhere.
+        tokens: `(X, M, J, d)` local outputs; those that are masked may hold anything.
         mask: `(X, M, J)` bool, True where there is a token; None if all are there.
     """
 
@@ -53,13 +55,18 @@ class HierarchicalResult:
     unconverged: Tensor
 
 
-def _outside_autocast(head):
+def _on_sound_features(head):
+    """Run a head outside autocast, on features in full precision, with masked tokens zero."""
+
     @wraps(head)
-    def in_full_precision(self, image: Features, text: Features) -> HierarchicalResult:
+    def run(self, image: Features, text: Features) -> HierarchicalResult:
         with torch.autocast(image.pooled.device.type, enabled=False):
+            image, text = _full_precision(image), _full_precision(text)
+            if not self.vouched:
+                _check(image, text, self.needs_tokens)
             return head(self, image, text)
 
-    return in_full_precision
+    return run
 
 
 @dataclass(frozen=True)
@@ -75,12 +82,27 @@ class HierarchicalTransport:
         alignment: `hierarchical`; `prompt` (`C` without `dt`); `token` (`C = dt`); `mean` (the
             uniform prompt-level plan instead of the solved one).
         cost_bytes: memory for token-level costs held at once (`token_transport`).
+        vouched: the caller makes sure that features are finite and normalised, so a call looks at
+            no value, and stalls no accelerator.
+
+    Raises:
+        ValueError: a beta or an alignment outside its range; in a call features that are not
+            finite and normalised, or do not fit each other, where nobody vouches.
     """
 
     transport: Transport = field(default_factory=Sinkhorn)
     beta: float = 1.0
     alignment: Alignment = "hierarchical"
     cost_bytes: int | None = None
+    vouched: bool = False
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.beta):
+            raise ValueError(f"beta {self.beta} must be finite")
+        if self.alignment not in get_args(Alignment):
+            raise ValueError(
+                f"alignment {self.alignment!r} must be one of {', '.join(get_args(Alignment))}"
+            )
 
     @property
     def needs_tokens(self) -> bool:
@@ -88,19 +110,17 @@ class HierarchicalTransport:
 
     @property
     def _prompt_level(self) -> Transport:
-        if not isinstance(self.transport, Sinkhorn):
+        if not (self.vouched or self.transport.vouched):
             return self.transport
-        largest_cost = max(self.transport.largest_cost, 2 + 2 * self.beta)
-        return replace(self.transport, largest_cost=largest_cost)
+        return vouched(self.transport, 2 + 2 * abs(self.beta))
 
-    @_outside_autocast
+    @_on_sound_features
     def __call__(self, image: Features, text: Features) -> HierarchicalResult:
         """Features in any floating dtype; the result is float32, or float64 for float64."""
-        image, text = _full_precision(image), _full_precision(text)
         cost = 1 - _pooled_similarity(image, text)
         unconverged = torch.zeros((), dtype=torch.long, device=cost.device)
         if self.needs_tokens:
-            tokens = _token_level(image, text, self.transport, self.cost_bytes)
+            tokens = _token_level(image, text, vouched(self.transport), self.cost_bytes)
             distance = (tokens.mass - tokens.similarity).transpose(1, 2)  # (B, K, M, N)
             cost = distance if self.alignment == "token" else cost + self.beta * distance
             unconverged = tokens.unconverged
@@ -125,6 +145,10 @@ class ReleasedTransport:
         epsilon, max_iterations, tolerance: of both levels' Sinkhorn.
         hierarchical: False leaves out the token level.
         cost_bytes: memory for token-level costs held at once (`token_transport`).
+        vouched: as in `HierarchicalTransport`.
+
+    Raises:
+        ValueError: an argument outside its range; in a call as `HierarchicalTransport`.
     """
 
     epsilon: float = 0.1
@@ -132,6 +156,10 @@ class ReleasedTransport:
     tolerance: float = 1e-2
     hierarchical: bool = True
     cost_bytes: int | None = None
+    vouched: bool = False
+
+    def __post_init__(self) -> None:
+        self._solver()
 
     @property
     def needs_tokens(self) -> bool:
@@ -145,12 +173,12 @@ class ReleasedTransport:
             rule="scaling",
             groups=groups,
             kernel_if_nan=True,
+            largest_cost=LARGEST_COST,
         )
 
-    @_outside_autocast
+    @_on_sound_features
     def __call__(self, image: Features, text: Features) -> HierarchicalResult:
         """Features in any floating dtype; the result is float32, or float64 for float64."""
-        image, text = _full_precision(image), _full_precision(text)
         similarity = _pooled_similarity(image, text)
         cost = 1 - similarity.detach()
         unconverged = torch.zeros((), dtype=torch.long, device=cost.device)
@@ -181,9 +209,25 @@ def hierarchical_logits(
         head: the paper's by default.
 
     Raises:
-        ValueError: tokens that the head needs are missing.
+        ValueError: tokens that the head needs are missing. Where nobody vouches also features that
+            are not finite and normalised, or do not fit each other, and a scale that is not finite.
     """
-    return scale * (head or HierarchicalTransport())(image, text).similarity
+    head = head or HierarchicalTransport()
+    if not head.vouched:
+        checks.finite_range("scale", torch.as_tensor(scale))
+    return scale * head(image, text).similarity
+
+
+def _check(image: Features, text: Features, needs_tokens: bool) -> None:
+    for side, (pooled, tokens, mask) in (("image", image), ("text", text)):
+        if needs_tokens and tokens is None:
+            raise ValueError(f"{side}.tokens is None: token-level alignment needs the tokens")
+        checks.features(side, pooled, tokens if needs_tokens else None, mask)
+    if image.pooled.shape[-1] != text.pooled.shape[-1]:
+        raise ValueError(
+            f"image has features of width {image.pooled.shape[-1]} and text of width "
+            f"{text.pooled.shape[-1]}: they must agree"
+        )
 
 
 def _full_precision(features: Features) -> Features:

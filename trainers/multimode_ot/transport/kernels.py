@@ -95,7 +95,7 @@ class LogKernel:
         self.values = values
 
     @classmethod
-    def of(cls, cost: Tensor, epsilon: float, overwrite: bool = False) -> LogKernel:
+    def of(cls, cost: Tensor, epsilon: float | Tensor, overwrite: bool = False) -> LogKernel:
         return cls(_quotient(cost, -epsilon, overwrite))
 
     def start(self, like: Tensor, empty: Tensor | None) -> Tensor:
@@ -121,7 +121,7 @@ class LogKernel:
         return (self.values + u.unsqueeze(-1) + v.unsqueeze(-2)).exp()
 
 
-def _quotient(cost: Tensor, divisor: float, overwrite: bool) -> Tensor:
+def _quotient(cost: Tensor, divisor: float | Tensor, overwrite: bool) -> Tensor:
     """`C / divisor`, `(..., J, L)`; the longer axis contiguous, for fast products with vectors."""
     tall = cost.shape[-2] > cost.shape[-1]
     wide = cost.mT if tall else cost

@@ -6,16 +6,21 @@ exactly zero mass and zero gradient.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from .checks import Problem
+from .forms import Form, find_form
 from .kernels import Kernel, LogKernel, PlainKernel
 
 # exp(-cost / epsilon) must stay a normal float32 number, above 1.2e-38 = exp(-87).
 LARGEST_KERNEL_EXPONENT = 80
+# Above this, logarithms in float32 keep less than four digits behind the point.
+LARGEST_FLOAT32_LOGARITHM = 1000
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,10 @@ class SinkhornResult:
         cost: `(..., J, L)`, attached to the graph.
         plan: `(..., J, L)`, `T`; a constant unless the solver was told to unroll.
         epsilon: the entropic regularisation.
-        error: `(...)` row-marginal violation `sum_j |sum_l T_jl - a_j|`.
+        error: `(...)` row-marginal violation `sum_j |sum_l T_jl - a_j|` per unit of mass.
         iterations: iterations done, one number a group (broadcasts to `(...)`), int64.
-        converged: whether a group met its stopping rule, likewise.
+        converged: whether a group met its stopping rule, and the costs' precision determines its
+            plans, likewise.
     """
 
     cost: Tensor
@@ -71,6 +77,11 @@ class Sinkhorn:
     Starts from scalings of one and updates the rows, then the columns, so that the columns are
     exact at the end. Computes in float32 at least.
 
+    Costs and masses may have any finite size: by default a call looks at them and chooses the form
+    in which it computes. Accuracy is meant per unit of mass and relative to the largest cost. Where
+    `(max C - min C) / epsilon` is above 1e5 (float64: 1e12) the costs' own rounding decides the
+    plan, and `converged` is False.
+
     Args:
         epsilon: entropic regularisation.
         max_iterations: iterations at most.
@@ -85,9 +96,10 @@ class Sinkhorn:
         kernel_if_nan: where a group's plan has a NaN, take the kernel `exp(-C / epsilon)` itself
             for the whole group, as the released program of ALIGN does.
         unrolled: differentiate through the iterations instead of holding the plan constant.
-        largest_cost: a bound of the costs, 4 for two levels of cosine distances. Where
-            `exp(-largest_cost / epsilon)` would underflow (by default for an epsilon below 0.05),
-            the slower logarithmic form is used.
+        largest_cost: the caller vouches that costs lie between 0 and this bound (4 for two levels
+            of cosine distances) and that marginals sum to 1, so a call looks at no value, and
+            stalls no accelerator; what is not so may give NaN. Where `exp(-largest_cost / epsilon)`
+            would underflow, the slower logarithmic form is used. None: nobody vouches.
 
     Raises:
         ValueError: an argument outside its range.
@@ -101,7 +113,7 @@ class Sinkhorn:
     min_iterations: int | Tensor = 0
     kernel_if_nan: bool = False
     unrolled: bool = False
-    largest_cost: float = 4.0
+    largest_cost: float | None = None
 
     def __post_init__(self) -> None:
         if not self.epsilon > 0:
@@ -114,7 +126,7 @@ class Sinkhorn:
             raise ValueError(f"rule {self.rule!r} must be 'marginal' or 'scaling'")
         if any(axis < 0 for axis in self.groups):
             raise ValueError(f"groups {self.groups} must count the axes from the front")
-        if not self.largest_cost > 0:
+        if self.largest_cost is not None and not self.largest_cost > 0:
             raise ValueError(f"largest_cost {self.largest_cost} must be positive")
 
     def __call__(
@@ -124,33 +136,71 @@ class Sinkhorn:
 
         Args:
             cost: `(..., J, L)`.
-            a: `(..., J)` row marginals, each summing to 1; uniform if left out.
-            b: `(..., L)` column marginals likewise. Zero marks padding.
+            a: `(..., J)` row marginals; uniform with mass 1 if left out.
+            b: `(..., L)` column marginals likewise, of the same positive mass. Zero marks padding,
+                whose costs do not matter.
 
         Raises:
-            ValueError: marginals whose sizes do not fit the cost.
+            ValueError: an empty cost, or marginals whose sizes do not fit it. Where nobody vouches
+                also NaN or Inf in any argument, negative masses, and masses that are not equal and
+                positive.
         """
-        cost = cost if cost.dtype == torch.float64 else cost.float()
+        problem = Problem.of(cost, a, b)
         differentiable = self.unrolled and torch.is_grad_enabled()
         with (
             torch.set_grad_enabled(differentiable),
-            torch.autocast(cost.device.type, enabled=False),
+            torch.autocast(problem.cost.device.type, enabled=False),
         ):
-            kernel = self.kernel(cost)
-            scaling = self.scale(kernel, _marginal("a", a, cost, -2), _marginal("b", b, cost, -1))
-            plan = kernel.plan(scaling.u, scaling.v)
-        return SinkhornResult(cost, plan, self.epsilon, *scaling[2:])
+            if not self.vouched:
+                return self._in_form(problem.cost, find_form(problem, self.epsilon))
+            kernel = self.kernel(problem.cost)
+            u, v, error, iterations, converged = self.scale(kernel, problem.a, problem.b)
+            return self._result(problem.cost, kernel.plan(u, v), error, iterations, converged)
+
+    def _in_form(self, cost: Tensor, form: Form) -> SinkhornResult:
+        """Solve in this form, and give the result the cost's dtype and mass."""
+        kernel, a, b, mass, determined = form
+        u, v, error, iterations, converged = self.scale(kernel, a, b)
+        plan = kernel.plan(u, v)
+        if isinstance(kernel, LogKernel):
+            # Large logarithms that cancel leave an error; what is told must be true of the plan.
+            columns = plan.sum(-2)
+            plan = plan * (b / columns.masked_fill(columns == 0, 1)).unsqueeze(-2)
+            error = (plan.sum(-1) - a).abs().sum(-1)
+            sound = (
+                determined & (error <= self.tolerance) if self.rule == "marginal" else determined
+            )
+            converged = converged & ~self._by_group(~sound, "amax")
+        plan = plan if mass is None else plan * mass[..., None, None]
+        return self._result(cost, plan, error, iterations, converged)
+
+    def _result(self, cost: Tensor, plan: Tensor, error: Tensor, *stop: Tensor) -> SinkhornResult:
+        """In the dtype of the cost, whatever the form."""
+        return SinkhornResult(cost, plan.to(cost.dtype), self.epsilon, error.to(cost.dtype), *stop)
+
+    @property
+    def vouched(self) -> bool:
+        """Whether a call looks at no value."""
+        return self.largest_cost is not None
 
     @property
     def in_log_form(self) -> bool:
-        return self.largest_cost / self.epsilon > LARGEST_KERNEL_EXPONENT
+        """Whether costs up to `largest_cost` need logarithms, which hold any costs."""
+        return self._largest_exponent > LARGEST_KERNEL_EXPONENT
+
+    @property
+    def _largest_exponent(self) -> float:
+        return (math.inf if self.largest_cost is None else self.largest_cost) / self.epsilon
 
     def kernel(self, cost: Tensor, overwrite: bool = False) -> Kernel:
-        """The kernel of a cost `(..., J, L)`, in the form that does not underflow.
+        """The kernel of a cost `(..., J, L)`, in the form and dtype that costs up to `largest_cost`
+        need.
 
         Args:
             overwrite: the cost is not needed any more, and its memory may be used.
         """
+        if self._largest_exponent > LARGEST_FLOAT32_LOGARITHM:
+            cost = cost.double()
         form = LogKernel if self.in_log_form else PlainKernel
         return form.of(cost, self.epsilon, overwrite)
 
@@ -161,6 +211,7 @@ class Sinkhorn:
             start: an earlier result for the same problems, to go on from until there are
                 `min_iterations`.
         """
+        a, b = a.to(kernel.values.dtype), b.to(kernel.values.dtype)
         on_host = a.device.type == "cpu"
         no_row, no_column = _empty(a), _empty(b)
         if start is None:
@@ -229,16 +280,3 @@ def _sound(scaling: Tensor, empty: Tensor | None) -> Tensor:
 def _where(active: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """`new` in the active groups; `active` lacks the last axis of the scalings."""
     return torch.where(active.unsqueeze(-1) if active.ndim else active, new, old)
-
-
-def _marginal(name: str, given: Tensor | None, cost: Tensor, axis: int) -> Tensor:
-    shape = (*cost.shape[:-2], cost.shape[axis])
-    if given is None:
-        return cost.new_full(shape, 1 / shape[-1])
-    try:
-        return given.to(cost.dtype).expand(shape)
-    except RuntimeError:
-        raise ValueError(
-            f"marginal {name} of shape {tuple(given.shape)} does not fit the cost of shape "
-            f"{tuple(cost.shape)}: it needs {shape}"
-        ) from None

@@ -16,11 +16,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from .checks import unit_masses, unit_vectors
 from .sinkhorn import Scaling, Sinkhorn
 from .variants import ConditionalTransport, ExactTransport
 
 Transport = Sinkhorn | ConditionalTransport | ExactTransport
 CLASS_AXIS = 2
+# Of cosine distances, on two levels: what Sinkhorn's form is chosen by where they are vouched for.
+LARGEST_COST = 4.0
 # A CPU's allocator gives larger blocks back to the system whenever they are free, and touching new
 # ones takes longer than the arithmetic. An accelerator wants few and large operations.
 COST_BYTES_ON_CPU, COST_BYTES = 8 * 2**20, 64 * 2**20
@@ -38,6 +41,14 @@ class TokenTransport(NamedTuple):
     unconverged: Tensor
 
 
+def vouched(transport: Transport, largest_cost: float = LARGEST_COST) -> Transport:
+    """The transport for costs known to lie between 0 and `largest_cost`: it looks at no value."""
+    if isinstance(transport, Sinkhorn):
+        bound = max(transport.largest_cost or LARGEST_COST, largest_cost)
+        return replace(transport, largest_cost=bound)
+    return replace(transport, vouched=True)
+
+
 def token_transport(
     u: Tensor,
     v: Tensor,
@@ -50,15 +61,26 @@ def token_transport(
 
     Args:
         u: `(B, M, J, d)` and v: `(K, N, L, d)`, normalised, zero where padded.
-        a: `(B, M, J)` and b: `(K, N, L)`, marginals, zero where padded.
-        transport: Sinkhorn's stopping rule spans all problems, however they are chunked.
+        a: `(B, M, J)` and b: `(K, N, L)`, marginals that sum to 1, zero where padded.
+        transport: Sinkhorn's stopping rule spans all problems, however they are chunked. Where it
+            is vouched for, nothing looks at the values of the arguments.
         cost_bytes: classes are processed in chunks whose costs take at most this (by default what
             suits the device); all at once where a stopping rule that spans them cannot be told
             chunk by chunk. No result depends on it.
 
     Gradients reach `u` and `v` with the plans held constant, and only each problem's scalings are
     kept for the backward pass; it makes the costs again.
+
+    Raises:
+        ValueError: vectors that are not finite and normalised, or masses that are negative or do
+            not sum to 1, where nobody vouches.
     """
+    if not transport.vouched:
+        for name, vectors in (("u", u), ("v", v)):
+            unit_vectors(name, vectors)
+        for name, masses in (("a", a), ("b", b)):
+            unit_masses(name, masses)
+        transport = vouched(transport)
     if cost_bytes is None:
         cost_bytes = COST_BYTES_ON_CPU if u.device.type == "cpu" else COST_BYTES
     per_class = u[:, :, :, 0].numel() * v[0, :, :, 0].numel() * u.element_size()
@@ -126,7 +148,7 @@ class _SinkhornTokens(torch.autograd.Function):
         for i, s in enumerate(ctx.chunks):
             cost = _similarities(u, v[s]).neg_().add_(1).mT
             kernel = ctx.solver.kernel(cost, overwrite=True)
-            plan = kernel.plan(*scalings[2 * i : 2 * i + 2]).mT  # (B, M, K, N, L, J)
+            plan = kernel.plan(*scalings[2 * i : 2 * i + 2]).to(u.dtype).mT  # (B, M, K, N, L, J)
             pull = plan.mul_(grad[:, :, s, :, None, None]).flatten(2, 4).flatten(0, 1)
             flat_v = v[s].flatten(0, 2)  # (K * N * L, d); pull is (B * M, K * N * L, J)
             if grad_u is not None:
@@ -161,7 +183,7 @@ def _solve(
         b[None, None].expand(*problems, -1),
         start,
     )
-    plan = kernel.plan(scaling.u, scaling.v).mT
+    plan = kernel.plan(scaling.u, scaling.v).to(u.dtype).mT
     mass = plan.sum((-2, -1))
     return _Solved(plan.mul_(similarity).sum((-2, -1)), mass, scaling)
 

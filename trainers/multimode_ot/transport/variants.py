@@ -5,10 +5,18 @@ Axes: `...` problems, `J` rows, `L` columns; zero mass marks padding.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from .checks import Problem, finite_range
+from .forms import from_zero, no_mass
+
+# Beyond this size of C / phi, float32 has too few digits for a softmax.
+LARGEST_SCORE = 60
+SIMPLEX_ITERATIONS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -35,17 +43,43 @@ class ConditionalTransport:
 
     Args:
         phi: positive scalar tensor, the temperature of the assignments.
+        vouched: the caller knows that all arguments are sound: a call looks at no value, and
+            stalls no accelerator.
     """
 
     phi: Tensor
+    vouched: bool = False
 
     def __call__(self, cost: Tensor, a: Tensor, b: Tensor) -> TransportResult:
-        """`cost` `(..., J, L)`, marginals `a` `(..., J)` and `b` `(..., L)`."""
-        scores = -cost / self.phi
-        rows, columns = a.unsqueeze(-1), b.unsqueeze(-2)
+        """`cost` `(..., J, L)`, marginals `a` `(..., J)` and `b` `(..., L)`.
+
+        Raises:
+            ValueError: an empty cost, or marginals whose sizes do not fit it. Where nobody vouches
+                also NaN or Inf in any argument, a `phi` that is no positive number, and masses
+                that are negative, or not equal and positive.
+        """
+        problem = Problem.of(cost, a, b)
+        exact = problem.cost
+        if not self.vouched and self._largest_score(problem) > LARGEST_SCORE:
+            exact = exact.double()
+        scores = -exact / self.phi
+        rows, columns = problem.a.unsqueeze(-1), problem.b.unsqueeze(-2)
         forward = scores.masked_fill(columns == 0, -torch.inf).softmax(-1)
         backward = scores.masked_fill(rows == 0, -torch.inf).softmax(-2)
-        return TransportResult(cost, rows * forward + columns * backward)
+        plan = rows * forward + columns * backward
+        return TransportResult(problem.cost, plan.to(problem.cost.dtype))
+
+    def _largest_score(self, problem: Problem) -> float:
+        """The largest `|C| / phi`, of arguments that are all sound."""
+        phi, _ = finite_range("phi", self.phi)
+        if self.phi.numel() != 1 or not phi > 0:
+            raise ValueError(f"phi {self.phi.tolist()} must be one positive number")
+        low, high = finite_range("cost", problem.cost)
+        problem.total_mass()
+        largest = max(high, -low) / phi
+        if not math.isfinite(largest):
+            raise ValueError(f"phi {phi:g} is too small for a cost of {max(high, -low):g}")
+        return largest
 
 
 @dataclass(frozen=True)
@@ -53,18 +87,42 @@ class ExactTransport:
     """The unregularised optimal plan by POT's network simplex, one problem at a time.
 
     For evaluation only: the plan is piecewise constant, and the solver runs on the host.
+
+    Args:
+        vouched: the caller knows that all arguments are sound, and masses sum to 1.
     """
 
+    vouched: bool = False
+
     def __call__(self, cost: Tensor, a: Tensor, b: Tensor) -> TransportResult:
-        """`cost` `(..., J, L)`, marginals `a` `(..., J)` and `b` `(..., L)`."""
-        import ot
+        """`cost` `(..., J, L)`, marginals `a` `(..., J)` and `b` `(..., L)`.
 
-        def on_host(values: Tensor, size: int) -> Tensor:
-            full = values.detach().expand(*cost.shape[:-2], *values.shape[values.ndim - size :])
-            return full.reshape(-1, *full.shape[full.ndim - size :]).double().cpu()
+        Raises:
+            ValueError: as for `ConditionalTransport`.
+            RuntimeError: POT found no optimal plan.
+        """
+        problem = Problem.of(cost, a, b)
+        cost, rows, columns = (values.detach().double().cpu() for values in problem[:3])
+        mass = torch.ones(())
+        if not self.vouched:
+            finite_range("cost", problem.cost)
+            mass = problem.total_mass().cpu()[..., None, None]
+            # The simplex compares with fixed thresholds.
+            cost, span = from_zero(cost, no_mass(rows, columns))
+            cost = cost / span.masked_fill(span == 0, 1)
+        flat = (x.reshape(-1, *x.shape[cost.ndim - 2 :]) for x in (cost, rows, columns))
+        plans = [_simplex(*one) for one in zip(*flat, strict=True)]
+        plan = torch.stack(plans).view(cost.shape) * mass
+        return TransportResult(problem.cost, plan.to(problem.cost))
 
-        plans = []
-        for c, row, column in zip(on_host(cost, 2), on_host(a, 1), on_host(b, 1), strict=True):
-            # POT wants the masses to agree to more digits than float32 sums have.
-            plans.append(ot.emd(row / row.sum(), column / column.sum(), c))
-        return TransportResult(cost, torch.stack(plans).view(cost.shape).to(cost))
+
+def _simplex(cost: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    import ot
+
+    # POT wants the masses to agree to more digits than float32 sums have.
+    plan, log = ot.emd(a / a.sum(), b / b.sum(), cost, SIMPLEX_ITERATIONS, log=True)
+    if log["warning"] and cost.isfinite().all():
+        raise RuntimeError(
+            f"no exact plan for a cost of shape {tuple(cost.shape)}: {log['warning']}"
+        )
+    return plan
