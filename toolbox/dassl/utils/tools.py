@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import PIL
 import torch
-from PIL import Image
+
+from .images import read_image  # noqa: F401 - hosts import it from here too
 
 
 def mkdir_if_missing(dirname: str) -> None:
@@ -52,18 +53,6 @@ def set_random_seed(seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002 - readers and augmentations draw from the global state
     torch.manual_seed(seed)
     torch.cuda.manual_seed_all(seed)
-
-
-def read_image(path: str) -> Image.Image:
-    """The image in RGB; an `OSError` that names the path if it cannot be decoded."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except Exception as error:  # decoders raise many types on broken files, SyntaxError included
-        raise OSError(
-            f'Cannot read the image "{path}": {type(error).__name__}: {error}. Repair or remove '
-            "it, or leave unreadable images out with DATALOADER.SKIP_BAD_IMAGES True"
-        ) from error
 
 
 def collect_env_info() -> str:
