@@ -27,7 +27,8 @@ way on every machine, and the result is written to `splits.json`. If the folder 
 the reader says so and goes on: the next run makes the same split. Images that are added later are
 not in a written split; the reader says how many there are, and deleting `splits.json` splits again.
 
-Files are images if their suffix is one of IMAGE_SUFFIXES; others are ignored.
+Files are images if their suffix is one of IMAGE_SUFFIXES; others are ignored. Pictures are read as
+a person sees them: upright by their EXIF orientation, and what is transparent on white.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ OWN_FOLDERS = {"split_fewshot"}
 class ImageFolder(FewShotDataset):
     dataset_dir = ""
     image_dir = "."
+    as_seen = True
 
     @classmethod
     def load_split(cls, directory: Path, write: bool = True) -> Split:
