@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from dassl.utils import setup_logger
+from dassl.utils import save_checkpoint, setup_logger
 
 
 def run_in(host, arguments, data_root, output, *more):
@@ -43,6 +43,14 @@ def test_folders_may_have_any_name(host, arguments, images, tmp_path, monkeypatc
     assert torch.load(tmp_path / name / "cmat.pt", weights_only=True).shape == (4, 4)
     run_in(host, [*arguments, "--resume", name], "dätä 数据", "7")
     assert "Found checkpoint" in (tmp_path / "7" / "log.txt").read_text(encoding="utf-8")
+
+
+def test_checkpoints_are_synced_through_files_that_may_be_written(tmp_path, monkeypatch):
+    synced = []
+    # Windows refuses any other, which writing nothing shows here.
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.write(file, b"")))
+    save_checkpoint({"state_dict": {}, "epoch": 1}, str(tmp_path))
+    assert synced == [0, 0]
 
 
 def test_an_output_folder_that_cannot_be_one_is_named(tmp_path):

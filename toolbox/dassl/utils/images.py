@@ -28,7 +28,7 @@ _UPRIGHT = dict(
         start=2,
     )
 )
-# Formats whose mode I holds 16 bits (PNG until Pillow 11, also within icons).
+# Formats whose mode I holds 16 bits: PNG of earlier releases of Pillow, within icons too.
 _MODE_I_OF_16_BITS = ("PNG", "PPM", "ICO", "ICNS")
 # PNG states a transparent colour in the file's depth, Pillow the pixels in 8 bits.
 _TO_8_BITS = {
@@ -73,7 +73,7 @@ def image_fault(path: str, as_seen: bool = False) -> str:
 
 
 def _reason(error: Exception, path: str) -> str:
-    names = rf"<_io\.BufferedReader[^>]*>|{re.escape(repr(path))}"
+    names = rf"<_io\.BufferedReader[^>]*>|{re.escape(repr(str(path)))}"
     text = re.sub(names, "this file", str(error)).rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -91,8 +91,13 @@ def _decode(path: str, as_seen: bool) -> Image.Image:
         return _upright(rgb, image) if as_seen else rgb
 
 
+def _is_wide(image: Image.Image) -> bool:
+    """Whether its one channel has more than 8 bits."""
+    return image.mode == "F" or image.mode.startswith("I")
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
+    if _is_wide(image):
         return Image.fromarray(_grey_levels(image)).convert("RGB")
     if image.mode == "La":  # Pillow has no way from there to RGB
         image = image.convert("LA")
@@ -102,7 +107,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _on_white(image: Image.Image) -> Image.Image:
     palette = image.palette.mode if image.mode == "P" and image.palette else ""
     clear = image.info.get("transparency")
-    if clear is not None and image.mode.startswith("I"):
+    if clear is not None and _is_wide(image):
         rgb = _to_rgb(image)
         alpha = Image.fromarray(np.where(np.asarray(image) == clear, 0, 255).astype(np.uint8))
     elif clear is not None or f"{image.mode}{palette}".endswith(("A", "a")):
@@ -116,10 +121,10 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _upright(rgb: Image.Image, image: Image.Image) -> Image.Image:
-    orientation = None
+    turn = None
     with suppress(Exception):  # damaged metadata: the pixels are there all the same
-        orientation = image.getexif().get(_ORIENTATION)
-    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 def _grey_levels(image: Image.Image) -> np.ndarray:

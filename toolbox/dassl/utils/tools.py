@@ -10,6 +10,7 @@ import os
 import random
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def check_isfile(fpath: str) -> bool:
 
 
 def read_json(fpath: str) -> Any:
-    with open(fpath, encoding="utf-8") as file:
+    with open(fpath, encoding="utf-8-sig") as file:  # editors on Windows write a mark in front
         return json.load(file)
 
 
@@ -42,9 +43,13 @@ def write_json(obj: Any, fpath: str) -> None:
     """Write `obj` with indent 4; whoever reads meanwhile sees the old file or the new one."""
     mkdir_if_missing(os.path.dirname(fpath))
     partial = f"{fpath}.{os.getpid()}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(obj, file, indent=4, separators=(",", ": "))
-    os.replace(partial, fpath)
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            json.dump(obj, file, indent=4, separators=(",", ": "))
+        os.replace(partial, fpath)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(partial)
 
 
 def set_random_seed(seed: int) -> None:

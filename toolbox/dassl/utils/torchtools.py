@@ -32,7 +32,7 @@ def replace_file(path: str, write: Callable[[str], Any]) -> None:
     partial = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.partial")
     try:
         write(partial)
-        with open(partial, "rb") as file:
+        with open(partial, "r+b") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())  # the name must not outlive the content in a power cut
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
