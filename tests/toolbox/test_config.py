@@ -65,6 +65,7 @@ DEFAULTS = {
     },
 }  # fmt: skip
 STAND_IN_ONLY = {
+    "INPUT.AS_SEEN": "auto",
     "DATALOADER.CACHE_MB": 0,
     "DATALOADER.SKIP_BAD_IMAGES": False,
     "DATASET.SUBSAMPLE_CLASSES": "all",

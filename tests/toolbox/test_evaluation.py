@@ -1,5 +1,7 @@
 """Sections 10 and 11: accuracy, and the evaluator's numbers and lines."""
 
+import os
+
 import pytest
 import torch
 from dassl.config import get_cfg_default
@@ -79,15 +81,53 @@ def test_accuracies_per_class_are_rounded_from_exact_quotients(capsys):
     assert "total: 80\tcorrect: 23\tacc: 28.8%" in capsys.readouterr().out
 
 
+def confusion(folder, true, predicted, names=None):
+    evaluate(true, predicted, "TEST.COMPUTE_CMAT", True, "OUTPUT_DIR", str(folder), names=names)
+    assert os.listdir(folder) == ["cmat.pt"]
+    return torch.load(folder / "cmat.pt", weights_only=True)
+
+
 def test_a_confusion_matrix_is_saved_if_asked(tmp_path, capsys):
-    folder = str(tmp_path / "out")
-    evaluate(TRUE, PREDICTED, "TEST.COMPUTE_CMAT", True, "OUTPUT_DIR", folder)
-    matrix = torch.load(f"{folder}/cmat.pt", weights_only=False)  # NumPy's, written just above
+    matrix = confusion(tmp_path / "out", TRUE, PREDICTED)
+    assert matrix.dtype == torch.float64
     third = pytest.approx(1 / 3)
     assert matrix.tolist() == [
         [pytest.approx(2 / 3), third, 0, 0], [0, 0.5, 0, 0.5], [1, 0, 0, 0], [0, 0, 0, 0]
     ]  # fmt: skip
-    assert f"Confusion matrix is saved to {folder}/cmat.pt\n" in capsys.readouterr().out
+    path = tmp_path / "out" / "cmat.pt"
+    assert f"Confusion matrix is saved to {path}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "size"),
+    [
+        ({0: "a", 1: "b", 2: "c", 3: "d"}, 4),
+        ({0: "a", 1: "b", 2: "c", 3: "d", 4: "e", 5: "f"}, 6),
+        ({0: "a", 2: "c", 7: "h"}, 8),  # labels with gaps
+        ({0: "a"}, 4),  # fewer than there are labels in the test set
+        (None, 4),  # as wide as the scores
+    ],
+)
+def test_rows_and_columns_are_labels_also_of_classes_that_are_absent(tmp_path, names, size):
+    matrix = confusion(tmp_path, [0, 0, 3], [0, 3, 3], names)
+    wanted = torch.zeros(size, size, dtype=torch.float64)
+    wanted[0, 0] = wanted[0, 3] = 0.5
+    wanted[3, 3] = 1
+    assert torch.equal(matrix, wanted)
+
+
+def test_a_confusion_matrix_is_scikit_learns_over_all_labels(tmp_path):
+    metrics = pytest.importorskip("sklearn.metrics")
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randint(0, 3, (60,), generator=generator).tolist()
+    predicted = torch.randint(0, 4, (60,), generator=generator).tolist()
+    wanted = metrics.confusion_matrix(true, predicted, labels=range(4), normalize="true")
+    assert torch.allclose(confusion(tmp_path, true, predicted), torch.from_numpy(wanted))
+
+
+def test_a_class_that_training_does_not_name_gets_its_line_too(capsys):
+    evaluate(TRUE, PREDICTED, "TEST.PER_CLASS_RESULT", True, names={0: "cat", 2: "cow"})
+    assert "* class: 1 (no name)\ttotal: 2\tcorrect: 1" in capsys.readouterr().out
 
 
 def test_evaluators_are_found_by_name(capsys):

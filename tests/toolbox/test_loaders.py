@@ -215,22 +215,3 @@ def test_an_unreadable_image_is_named(make_cfg, records, workers):
     loader = build_data_loader(cfg, data_source=data, tfm=_size_only)
     with pytest.raises(OSError, match=r"2\.png"):
         list(loader)
-
-
-def test_unreadable_images_are_left_out_and_counted_if_asked(make_cfg, records, capsys):
-    data = records(9)
-    break_images(data, 2, 5)
-    cfg = make_cfg("DATALOADER.SKIP_BAD_IMAGES", True)
-    loader = build_data_loader(cfg, data_source=data, batch_size=4, tfm=_size_only, is_train=False)
-    batches = list(loader)
-    assert [len(batch["img"]) for batch in batches] == [4, 3]
-    out = capsys.readouterr().out
-    assert "Skipped 2 of 9 images" in out
-    assert "2.png" in out and "5.png" in out
-
-
-def test_nothing_but_unreadable_images_is_an_empty_loader(make_cfg, records):
-    data = records(2)
-    break_images(data, 0, 1)
-    with pytest.raises(AssertionError, match="has no images"):
-        build_data_loader(make_cfg("DATALOADER.SKIP_BAD_IMAGES", True), data_source=data)

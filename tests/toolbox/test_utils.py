@@ -53,6 +53,15 @@ def test_json_is_written_with_indent_4_also_under_a_bare_name(tmp_path, monkeypa
     assert listdir_nohidden(".") == ["bare.json"]
 
 
+def test_json_with_a_byte_order_mark_is_read_and_half_a_file_is_not_left(tmp_path):
+    (tmp_path / "marked.json").write_text('{"ä": 1}', encoding="utf-8-sig")
+    assert read_json(str(tmp_path / "marked.json")) == {"ä": 1}
+    with pytest.raises(TypeError):
+        write_json({"a": object()}, str(tmp_path / "marked.json"))
+    assert [path.name for path in tmp_path.iterdir()] == ["marked.json"]
+    assert read_json(str(tmp_path / "marked.json")) == {"ä": 1}
+
+
 def test_one_seed_fixes_all_three_generators():
     def draws():
         set_random_seed(5)

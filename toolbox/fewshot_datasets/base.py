@@ -32,6 +32,7 @@ class FewShotDataset(DatasetBase):
     made_on_demand: ClassVar[bool] = False  # the reader writes the images itself
     val_is_test: ClassVar[bool] = False
     test_only: ClassVar[bool] = False  # train is test; shots and subset have no effect
+    as_seen: ClassVar[bool] = False  # read upright and on white; published numbers are without
 
     def __init__(self, cfg: Any) -> None:
         options = cfg.DATASET

@@ -24,7 +24,7 @@ from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
-from PIL import Image
+from dassl.utils.images import image_fault
 from tqdm import tqdm
 
 from fewshot_datasets import PUBLISHED, READERS, DatasetError, FewShotDataset
@@ -141,7 +141,7 @@ def _describe(
                 f"missing image {image_dir}/{missing[0]}, listed in '{key}'{others}"
             )
         elif deep:
-            broken = broken_images(image_dir, paths, f"{finding.name} {key}")
+            broken = broken_images(image_dir, paths, f"{finding.name} {key}", reader.as_seen)
             finding.problems += [f"broken image {text}" for text in broken]
 
 
@@ -162,18 +162,13 @@ def missing_files(image_dir: str, paths: Iterable[str]) -> list[str]:
     return missing
 
 
-def broken_images(image_dir: str, paths: list[str], title: str) -> list[str]:
-    """Decode every image; `path (reason)` for each that cannot be."""
+def broken_images(image_dir: str, paths: list[str], title: str, as_seen: bool = False) -> list[str]:
+    """Decode every image as training would; `path (reason)` for each that cannot be."""
 
-    def fault(path: str) -> str | None:
+    def fault(path: str) -> str:
         full = os.path.join(image_dir, path)
-        try:
-            with Image.open(full) as image:
-                image.convert("RGB")
-        except Exception as e:  # decoders raise many types; any of them means: not usable
-            reason = str(e).replace(repr(full), "this file")
-            return f"{full} ({type(e).__name__}: {reason})"
-        return None
+        reason = image_fault(full, as_seen)
+        return f"{full} ({reason})" if reason else ""
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         progress = tqdm(pool.map(fault, paths), title, total=len(paths), disable=None)

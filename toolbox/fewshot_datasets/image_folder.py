@@ -38,6 +38,9 @@ Refused are class names that become one prompt ("red_fox" and "Red Fox": see
 `fewshot_datasets.duplicates`) or none, one path in two splits, and one path under two labels. One
 path twice in a list is only mentioned. The published data sets are taken as they are, and `python
 -m fewshot_datasets.check` mentions the same things there.
+
+Pictures are read as a person sees them: upright by their EXIF orientation, what is transparent on
+white.
 """
 
 from __future__ import annotations
@@ -77,6 +80,7 @@ OWN_FOLDERS = {"split_fewshot"}
 class ImageFolder(FewShotDataset):
     dataset_dir = ""
     image_dir = "."
+    as_seen = True
 
     @classmethod
     def load_split(cls, directory: Path, write: bool = True) -> Split:

@@ -22,6 +22,9 @@ _C.INPUT.update(CROP_PADDING=4, RRCROP_SCALE=(0.08, 1.0), CUTOUT_N=1, CUTOUT_LEN
 _C.INPUT.update(GN_MEAN=0.0, GN_STD=0.15, RANDAUGMENT_N=2, RANDAUGMENT_M=10)
 _C.INPUT.update(COLORJITTER_B=0.4, COLORJITTER_C=0.4, COLORJITTER_S=0.4, COLORJITTER_H=0.1)
 _C.INPUT.update(RGS_P=0.2, GB_P=0.5, GB_K=21)
+# Stand-in only: turn pictures upright (EXIF) and lay transparent ones on white: "yes", "no", or
+# "auto", what the data set's reader says in its class attribute `as_seen` (none: no).
+_C.INPUT.AS_SEEN = "auto"
 
 _C.DATASET = CN()
 _C.DATASET.update(ROOT="", NAME="", SOURCE_DOMAINS=(), TARGET_DOMAINS=())

@@ -8,15 +8,46 @@ containers keep small. What it holds is the RGB bytes before any transform, so r
 same to the bit as without it.
 """
 
+import functools
 import mmap
 import multiprocessing
+import os
+import threading
 import weakref
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+from yacs.config import CfgNode
 
 from dassl.utils import read_image
+
+
+def can_fork() -> bool:
+    """Whether loader workers can be forked, and so share memory: not on Windows."""
+    try:
+        multiprocessing.get_context("fork")
+    except ValueError:
+        return False
+    return hasattr(os, "fork")
+
+
+def image_cache(cfg: CfgNode, paths: Sequence[str], as_seen: bool) -> "ImageCache | None":
+    """The cache that `DATALOADER.CACHE_MB` asks for, if it can be shared with the workers."""
+    if cfg.DATALOADER.CACHE_MB <= 0:
+        return None
+    if cfg.DATALOADER.NUM_WORKERS > 0 and not can_fork():
+        _say_it_is_off()
+        return None
+    return ImageCache(paths, cfg.DATALOADER.CACHE_MB, as_seen)
+
+
+@functools.cache
+def _say_it_is_off() -> None:
+    print(
+        "DATALOADER.CACHE_MB is without effect: processes cannot fork here, so workers cannot "
+        "share the images; with DATALOADER.NUM_WORKERS 0 they are kept"
+    )
 
 
 class _Arena:
@@ -25,7 +56,8 @@ class _Arena:
     def __init__(self, megabytes: int) -> None:
         self.pixels = np.frombuffer(mmap.mmap(-1, megabytes << 20), dtype=np.uint8)
         self.used = np.frombuffer(mmap.mmap(-1, 8), dtype=np.int64)
-        self.lock = multiprocessing.get_context("fork").Lock()
+        shared = can_fork()
+        self.lock = multiprocessing.get_context("fork").Lock() if shared else threading.Lock()
 
 
 # One budget a run: training, validation and test draw on the same arena, gone with its last user.
@@ -35,8 +67,8 @@ _arenas: "weakref.WeakValueDictionary[int, _Arena]" = weakref.WeakValueDictionar
 class ImageCache:
     """The decoded images of one list of paths, by position."""
 
-    def __init__(self, paths: Sequence[str], megabytes: int) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[str], megabytes: int, as_seen: bool = False) -> None:
+        self.paths, self.as_seen = paths, as_seen
         arena = _arenas.get(megabytes) or _Arena(megabytes)
         _arenas[megabytes] = self.arena = arena
         # Offset, height and width of each image; a height of 0 says that it is not there.
@@ -54,7 +86,7 @@ class ImageCache:
         if height:
             block = self.arena.pixels[offset : offset + height * width * 3]
             return Image.fromarray(block.reshape(height, width, 3).copy())
-        image = read_image(self.paths[index])
+        image = read_image(self.paths[index], self.as_seen)
         pixels = np.asarray(image)
         with self.arena.lock:
             offset = int(self.arena.used[0])

@@ -5,7 +5,6 @@ seed gives the batches it gives elsewhere.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from typing import Any
 
@@ -16,10 +15,14 @@ from yacs.config import CfgNode
 
 from dassl.utils import read_image
 
-from ._cache import ImageCache
-from .datasets import Datum, build_dataset
+from ._cache import can_fork, image_cache
+from ._unreadable import Readable, leave_out_unreadable
+from .datasets import Datum, build_dataset, reads_as_seen
 from .samplers import build_sampler
 from .transforms import INTERPOLATION_MODES, build_transform
+
+
+_SPLITS = ("train_x", "train_u", "val", "test")
 
 
 def build_data_loader(
@@ -39,8 +42,8 @@ def build_data_loader(
         AssertionError: no image, with the data set and where it looked.
     """
     items = data_source or []
-    if items and cfg.DATALOADER.SKIP_BAD_IMAGES:
-        items = _readable(items)
+    if not isinstance(items, Readable):
+        items = leave_out_unreadable(cfg, {"data_source": items})["data_source"]
     if not items:
         split = "training" if is_train else "validation or test"
         raise AssertionError(
@@ -49,7 +52,7 @@ def build_data_loader(
         )
     workers = cfg.DATALOADER.NUM_WORKERS
     # The image cache is shared with workers by forking, which not every Python does by default.
-    context = {"multiprocessing_context": "fork"} if workers and cfg.DATALOADER.CACHE_MB else {}
+    fork = workers > 0 and cfg.DATALOADER.CACHE_MB > 0 and can_fork()
     return DataLoader(
         (dataset_wrapper or DatasetWrapper)(cfg, items, transform=tfm, is_train=is_train),
         batch_size=batch_size,
@@ -57,35 +60,16 @@ def build_data_loader(
         num_workers=workers,
         drop_last=is_train and len(items) >= batch_size,
         pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
-        **context,
+        multiprocessing_context="fork" if fork else None,
     )
 
 
-def _readable(items: Sequence[Datum]) -> list[Datum]:
-    """The items whose image decodes.
-
-    Looked at before any sampling: were images dropped when met, batches would differ in size and
-    an epoch could lose the last one, on which trainers step the learning rate.
-    """
-
-    def fault(item: Datum) -> str:
-        try:
-            read_image(item.impath)
-        except OSError as error:
-            return f"{item.impath} ({error.__cause__})"
-        return ""
-
-    with ThreadPoolExecutor() as pool:
-        faults = list(pool.map(fault, items))
-    bad = [text for text in faults if text]
-    if bad:
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        print(f"Skipped {len(bad)} of {len(items)} images: unreadable: {', '.join(bad[:5])}{more}")
-    return [item for item, text in zip(items, faults, strict=True) if not text]
-
-
 class DatasetWrapper(Dataset):
-    """Images and labels by position, transformed; a list of transforms gives `img`, `img2`, ..."""
+    """Images and labels by position, transformed; a list of transforms gives `img`, `img2`, ...
+
+    Images are read with `read_image`, upright and on white if `INPUT.AS_SEEN` or, where that is
+    "auto", the reader that `DATASET.NAME` names says so.
+    """
 
     def __init__(
         self,
@@ -109,9 +93,8 @@ class DatasetWrapper(Dataset):
         if "normalize" in cfg.INPUT.TRANSFORMS:
             steps.append(T.Normalize(mean=cfg.INPUT.PIXEL_MEAN, std=cfg.INPUT.PIXEL_STD))
         self.to_tensor = T.Compose(steps)
-        megabytes = cfg.DATALOADER.CACHE_MB
-        paths = [item.impath for item in data_source]
-        self._cache = ImageCache(paths, megabytes) if megabytes > 0 else None
+        self.as_seen = reads_as_seen(cfg)
+        self._cache = image_cache(cfg, [item.impath for item in data_source], self.as_seen)
 
     def __getstate__(self) -> dict[str, Any]:
         # Shared memory does not travel to processes that are not forked; these decode themselves.
@@ -123,7 +106,10 @@ class DatasetWrapper(Dataset):
     def __getitem__(self, idx: int) -> dict[str, Any]:
         item = self.data_source[idx]
         output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
-        image = read_image(item.impath) if self._cache is None else self._cache.read(idx)
+        if self._cache is None:
+            image = read_image(item.impath, self.as_seen)
+        else:
+            image = self._cache.read(idx)
         several = isinstance(self.transform, (list, tuple))
         for i, transform in enumerate(self.transform if several else [self.transform]):
             views = [image if transform is None else transform(image) for _ in range(self.k_tfm)]
@@ -143,6 +129,7 @@ class DataManager:
         custom_tfm_test: Any = None,
         dataset_wrapper: Callable[..., Dataset] | None = None,
     ) -> None:
+        reads_as_seen(cfg)  # refuses a wrong setting before readers write anything
         dataset = build_dataset(cfg)
         if not dataset.test:
             raise AssertionError(
@@ -157,13 +144,16 @@ class DataManager:
                 print(f"* Using custom transform for {'training' if is_train else 'testing'}")
                 transforms[is_train] = custom
 
-        def loader(items: Sequence[Datum] | None, options: CfgNode, is_train: bool) -> Any:
-            if not items:
+        lists = {name: getattr(dataset, name) for name in _SPLITS}
+        lists = leave_out_unreadable(cfg, {name: items for name, items in lists.items() if items})
+
+        def loader(split: str, options: CfgNode, is_train: bool) -> Any:
+            if split not in lists:
                 return None
             return build_data_loader(
                 cfg,
                 sampler_type=options.SAMPLER,
-                data_source=items,
+                data_source=lists[split],
                 batch_size=options.BATCH_SIZE,
                 tfm=transforms[is_train],
                 is_train=is_train,
@@ -172,10 +162,10 @@ class DataManager:
 
         options = cfg.DATALOADER
         train_u = options.TRAIN_X if options.TRAIN_U.SAME_AS_X else options.TRAIN_U
-        self.train_loader_x = loader(dataset.train_x, options.TRAIN_X, True)
-        self.train_loader_u = loader(dataset.train_u, train_u, True)
-        self.val_loader = loader(dataset.val, options.TEST, False)
-        self.test_loader = loader(dataset.test, options.TEST, False)
+        self.train_loader_x = loader("train_x", options.TRAIN_X, True)
+        self.train_loader_u = loader("train_u", train_u, True)
+        self.val_loader = loader("val", options.TEST, False)
+        self.test_loader = loader("test", options.TEST, False)
 
         self._num_classes = dataset.num_classes
         self._num_source_domains = len(cfg.DATASET.SOURCE_DOMAINS)
@@ -197,7 +187,7 @@ class DataManager:
             if domains := cfg.DATASET[f"{side.upper()}_DOMAINS"]:
                 rows.append((side, str(domains)))
         rows.append(("# classes", f"{self.num_classes:,}"))
-        for split in ("train_x", "train_u", "val", "test"):
+        for split in _SPLITS:
             if items := getattr(self.dataset, split):
                 rows.append((f"# {split}", f"{len(items):,}"))
         print(tabulate(rows, disable_numparse=True))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint, mkdir_if_missing, save_checkpoint, tolist_if_not
-from dassl.utils.torchtools import apply_checkpoint, unwrap
+from dassl.utils.torchtools import apply_checkpoint, load_weights
 
 from ._progress import Progress, find_resume_point, schedule_state
 
@@ -95,14 +95,15 @@ class TrainerBase:
         filename, checkpoints = found
         epoch = 0
         for name, checkpoint in checkpoints.items():
-            print(f'Loading checkpoint from "{os.path.join(directory, name, filename)}"')
+            path = os.path.join(directory, name, filename)
+            print(f'Loading checkpoint from "{path}"')
             state = checkpoint.get("run_state")
             if state is not None:
                 self._progress.resumed[name] = checkpoint
                 checkpoint["state_dict"] = state.get("weights", checkpoint["state_dict"])
                 # A trainer may save within an epoch, under the number it will have when finished.
                 checkpoint["epoch"] = state["epoch"]
-            epoch = apply_checkpoint(checkpoint, *self._registered(name))
+            epoch = apply_checkpoint(checkpoint, path, *self._registered(name))
         return epoch
 
     def load_model(self, directory: str | None, epoch: int | None = None) -> None:
@@ -119,7 +120,7 @@ class TrainerBase:
             if not os.path.exists(path):
                 raise FileNotFoundError(f"No model at {path}")
             checkpoint = load_checkpoint(path)
-            unwrap(self._models[name]).load_state_dict(checkpoint["state_dict"])
+            load_weights(checkpoint, path, self._models[name])
             result = checkpoint.get("val_result")
             shown = "None" if result is None else f"{result:.1f}"
             print(f"Load {path} to {name} (epoch={checkpoint['epoch']}, val_result={shown})")

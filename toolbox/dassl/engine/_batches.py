@@ -10,6 +10,12 @@ def batches(loader: Iterable, description: str) -> Iterator[Any]:
     """The batches of `loader`, with a bar on standard error while that is a terminal."""
     try:
         yield from tqdm(loader, desc=description, disable=None, leave=False)
+    except OSError as error:
+        # From a worker it comes as the text of the worker's traceback.
+        _, unreadable, which = str(error).rpartition("OSError: Cannot read the image")
+        if not unreadable:
+            raise
+        raise OSError(f"Cannot read the image{which.rstrip()}") from error
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise

@@ -152,7 +152,7 @@ class Progress:
 
     def _restore(self, checkpoints: dict[str, dict[str, Any]]) -> None:
         for name, checkpoint in checkpoints.items():
-            apply_checkpoint(checkpoint, *self.trainer._registered(name), say=lambda _: None)
+            apply_checkpoint(checkpoint, name, *self.trainer._registered(name), say=lambda _: None)
             state = checkpoint["run_state"]
         if not checkpoints:
             return

@@ -78,6 +78,12 @@ class SimpleTrainer(TrainerBase):
                 f"This run is complete ({self.start_epoch} of {self.max_epoch} epochs): "
                 "nothing to train, evaluating it"
             )
+        options = self.cfg.TEST
+        if options.FINAL_MODEL == "best_val" and not options.NO_TEST and self.val_loader is None:
+            print(
+                f"TEST.FINAL_MODEL is best_val, but data set {self.cfg.DATASET.NAME} has no "
+                "validation images: the model is chosen by its accuracy on the test images"
+            )
         self.init_writer(os.path.join(self.output_dir, "tensorboard"))
         self.time_start = time.time()
 

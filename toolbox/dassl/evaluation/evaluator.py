@@ -10,6 +10,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.utils import mkdir_if_missing
+from dassl.utils.torchtools import replace_file
 
 from .build import EVALUATOR_REGISTRY
 
@@ -46,15 +47,17 @@ class Classification(EvaluatorBase):
     def reset(self) -> None:
         self._y_true: list[int] = []
         self._y_pred: list[int] = []
+        self._width = 0
 
     def process(self, mo: Tensor, gt: Tensor) -> None:
         """Count a batch: scores `(B, K)` and integer labels `(B,)`."""
         self._y_true.extend(gt.tolist())
         self._y_pred.extend(mo.max(dim=1).indices.tolist())
+        self._width = mo.shape[1]
 
     def evaluate(self) -> dict[str, float]:
         """All values in percent; `accuracy` first, since `trainer.test()` returns the first."""
-        from sklearn.metrics import confusion_matrix, f1_score  # slow to import
+        from sklearn.metrics import f1_score  # slow to import
 
         if not self._y_true:
             raise ValueError("Nothing to evaluate: no batch was processed since reset()")
@@ -78,9 +81,22 @@ class Classification(EvaluatorBase):
         if self.cfg.TEST.COMPUTE_CMAT:
             path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
             mkdir_if_missing(self.cfg.OUTPUT_DIR)
-            torch.save(confusion_matrix(true, pred, normalize="true"), path)
+            replace_file(path, lambda partial: torch.save(self._confusion(true, pred), partial))
             print(f"Confusion matrix is saved to {path}")
         return results
+
+    def _confusion(self, true: np.ndarray, pred: np.ndarray) -> Tensor:
+        """Which share of each class was taken for which, a float64 tensor `(K, K)`.
+
+        Rows are true labels, columns predicted ones; row and column k belong to label k, for all
+        classes of the data set, or all that have a score where these are not known. A row sums to
+        1, and is zero if the class has no test image.
+        """
+        largest = max(self._lab2cname) + 1 if self._lab2cname else self._width
+        classes = max(largest, int(true.max()) + 1, int(pred.max()) + 1)
+        counts = np.bincount(true * classes + pred, minlength=classes**2)
+        matrix = torch.from_numpy(counts).double().view(classes, classes)
+        return matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1)
 
     def _per_class(self, true: np.ndarray, pred: np.ndarray) -> float:
         print("=> per-class result")
@@ -88,8 +104,9 @@ class Classification(EvaluatorBase):
         for label in np.unique(true).tolist():
             hits = pred[true == label] == label
             accuracies.append(100.0 * int(hits.sum()) / len(hits))
+            name = self._lab2cname.get(label, "no name")
             print(
-                f"* class: {label} ({self._lab2cname[label]})\ttotal: {len(hits):,}\t"
+                f"* class: {label} ({name})\ttotal: {len(hits):,}\t"
                 f"correct: {hits.sum():,}\tacc: {accuracies[-1]:.1f}%"
             )
         average = float(np.mean(accuracies))

@@ -1,5 +1,6 @@
 """Helpers that `train.py` files, trainers and dataset readers import by name from one place."""
 
+from .images import read_image
 from .logger import Logger, setup_logger
 from .meters import AverageMeter, MetricMeter
 from .registry import Registry
@@ -10,7 +11,6 @@ from .tools import (
     get_most_similar_str_to_a_from_b,
     listdir_nohidden,
     mkdir_if_missing,
-    read_image,
     read_json,
     set_random_seed,
     tolist_if_not,

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,21 +94,34 @@ def _without_inert(value: Any) -> Any:
 
 
 def load_data(path: str, map_location: Any = None) -> Any:
-    """`torch.load` that admits data, and inert schedulers and optimizers, and nothing else."""
+    """`torch.load` that admits data, and inert schedulers and optimizers, and nothing else.
+
+    Raises pickle.UnpicklingError, with the file, for anything else and for what is damaged.
+    """
+    read = partial(torch.load, path, map_location=map_location, weights_only=True)
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError:
-        pass
-    try:
-        with torch.serialization.safe_globals(_old_format_globals()):
-            content = torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own text recommends to load without the restriction: never that.
-        found = re.search(r"GLOBAL ([\w.]+)|function (.+)", str(error))
-        if found is None:
-            raise pickle.UnpicklingError(f'Damaged file "{path}": {error}') from None
-        raise RefusedCheckpoint(
-            f'Refused "{path}": it asks for {found[1] or found[2]}, and only tensors and plain '
+        try:
+            return read()
+        except pickle.UnpicklingError:
+            with torch.serialization.safe_globals(_old_format_globals()):
+                return _without_inert(read())
+    except (OSError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as there are damages
+        raise _refusal(path, error) from None
+
+
+def _refusal(path: str, error: Exception) -> pickle.UnpicklingError:
+    """What is wrong, without torch's advice to load without the restriction: never that."""
+    text = str(error)
+    named = re.search(r"GLOBAL ([\w.]+)|function (.+)", text)
+    if isinstance(error, pickle.UnpicklingError) and named:
+        return RefusedCheckpoint(
+            f'Refused "{path}": it asks for {named[1] or named[2]}, and only tensors and plain '
             "data are read from checkpoints"
-        ) from None
-    return _without_inert(content)
+        )
+    cause = re.search(r"WeightsUnpickler error: (.*)", text)
+    reason = cause[1] if cause else f"{type(error).__name__} {text.partition(chr(10))[0]}".rstrip()
+    return pickle.UnpicklingError(
+        f'Cannot read "{path}" as a checkpoint ({reason}): it is damaged or of another kind'
+    )

@@ -9,10 +9,11 @@ from .tools import mkdir_if_missing
 
 
 class Logger:
-    """Stands in for `sys.stdout` and copies what is written to a file.
+    """Stands in for `sys.stdout` and copies what is written to a file in UTF-8.
 
     Everything but writing is the console's: libraries probe `isatty`, `encoding`, `fileno` or
-    `buffer` of the standard output. The console is never closed here, it is not ours.
+    `buffer` of the standard output. The console is never closed here, it is not ours. What it
+    cannot show is escaped (`\\u732b`): a class name must not end a run.
     """
 
     def __init__(self, fpath: str | None = None) -> None:
@@ -21,7 +22,10 @@ class Logger:
         if fpath is not None:
             mkdir_if_missing(os.path.dirname(fpath))
             # "x": an existing log is never overwritten. Line buffering: a killed run keeps its log.
-            self.file = open(fpath, "x", buffering=1, encoding="utf-8")  # noqa: SIM115
+            # Escapes: file names that are not UTF-8 have parts that no encoding writes.
+            self.file = open(  # noqa: SIM115
+                fpath, "x", buffering=1, encoding="utf-8", errors="backslashreplace"
+            )
 
     def __getattr__(self, name: str) -> Any:
         if name == "console":  # not constructed yet (copy, pickle)
@@ -37,7 +41,12 @@ class Logger:
     def write(self, msg: str) -> int:
         if self.file is not None:
             self.file.write(msg)
-        return self.console.write(msg)
+        try:
+            return self.console.write(msg)
+        except UnicodeEncodeError:
+            encoding = self.console.encoding or "ascii"
+            self.console.write(msg.encode(encoding, "backslashreplace").decode(encoding))
+            return len(msg)
 
     def writelines(self, lines: list[str]) -> None:
         self.write("".join(lines))
@@ -58,6 +67,8 @@ def setup_logger(output: str | None = None) -> None:
     """Copy standard output to `output`, or to `<output>/log.txt` unless it ends in .txt or .log.
 
     A log that exists is left alone: the new one gets the local time as suffix.
+
+    Raises OSError, with the file, where it cannot be written.
     """
     if output is None:
         return
@@ -68,4 +79,7 @@ def setup_logger(output: str | None = None) -> None:
     while os.path.exists(fpath):  # two starts within a second
         attempt += 1
         fpath = f"{taken}-{attempt}"
-    sys.stdout = Logger(fpath)
+    try:
+        sys.stdout = Logger(fpath)
+    except OSError as error:
+        raise OSError(error.errno, f"Cannot write the log ({error.strerror})", fpath) from error

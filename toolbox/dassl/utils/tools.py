@@ -10,12 +10,14 @@ import os
 import random
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import PIL
 import torch
-from PIL import Image
+
+from .images import read_image  # noqa: F401 - hosts import it from here too
 
 
 def mkdir_if_missing(dirname: str) -> None:
@@ -33,7 +35,7 @@ def check_isfile(fpath: str) -> bool:
 
 
 def read_json(fpath: str) -> Any:
-    with open(fpath, encoding="utf-8") as file:
+    with open(fpath, encoding="utf-8-sig") as file:  # editors on Windows write a mark in front
         return json.load(file)
 
 
@@ -41,9 +43,13 @@ def write_json(obj: Any, fpath: str) -> None:
     """Write `obj` with indent 4; whoever reads meanwhile sees the old file or the new one."""
     mkdir_if_missing(os.path.dirname(fpath))
     partial = f"{fpath}.{os.getpid()}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(obj, file, indent=4, separators=(",", ": "))
-    os.replace(partial, fpath)
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            json.dump(obj, file, indent=4, separators=(",", ": "))
+        os.replace(partial, fpath)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(partial)
 
 
 def set_random_seed(seed: int) -> None:
@@ -52,18 +58,6 @@ def set_random_seed(seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002 - readers and augmentations draw from the global state
     torch.manual_seed(seed)
     torch.cuda.manual_seed_all(seed)
-
-
-def read_image(path: str) -> Image.Image:
-    """The image in RGB; an `OSError` that names the path if it cannot be decoded."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except Exception as error:  # decoders raise many types on broken files, SyntaxError included
-        raise OSError(
-            f'Cannot read the image "{path}": {type(error).__name__}: {error}. Repair or remove '
-            "it, or leave unreadable images out with DATALOADER.SKIP_BAD_IMAGES True"
-        ) from error
 
 
 def collect_env_info() -> str:

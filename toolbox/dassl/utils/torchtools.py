@@ -5,14 +5,16 @@ whole, so a killed process leaves the old file or the new one.
 """
 
 import os
+import pickle
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ._plain import load_data, to_plain
 from .tools import mkdir_if_missing
@@ -22,18 +24,27 @@ def unwrap(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, nn.DataParallel) else model
 
 
-def _replace(path: str, write: Callable[[str], Any]) -> None:
-    """Let `write` make a file beside `path`, then put it there in one step."""
+def replace_file(path: str, write: Callable[[str], Any]) -> None:
+    """Let `write` make a file beside `path`, then put it there in one step.
+
+    Raises OSError, with `path`, where it cannot be written; what was there before is left.
+    """
     partial = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.partial")
-    write(partial)
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())  # the name must not outlive the content in a power cut
-    os.replace(partial, path)
+    try:
+        write(partial)
+        with open(partial, "r+b") as file:  # Windows syncs only what may be written
+            os.fsync(file.fileno())  # the name must not outlive the content in a power cut
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        with suppress(OSError):
+            os.remove(partial)
+        reason = str(error).partition("\n")[0]
+        raise OSError(f'Cannot write "{path}": {reason}') from error
 
 
 def write_checkpoint(state: dict[str, Any], path: str) -> None:
     """Write `state` as plain data."""
-    _replace(path, lambda partial: torch.save(to_plain(state, "checkpoint"), partial))
+    replace_file(path, lambda partial: torch.save(to_plain(state, "checkpoint"), partial))
 
 
 def save_checkpoint(
@@ -56,10 +67,10 @@ def save_checkpoint(
     print(f"Checkpoint saved to {path}")
     # After the file it names: the pointer never names a checkpoint that is not whole.
     pointer = os.path.join(save_dir, "checkpoint")
-    _replace(pointer, lambda partial: Path(partial).write_text(f"{name}\n", encoding="utf-8"))
+    replace_file(pointer, lambda partial: Path(partial).write_text(f"{name}\n", encoding="utf-8"))
     if is_best:
         best = os.path.join(save_dir, "model-best.pth.tar")
-        _replace(best, lambda partial: shutil.copyfile(path, partial))
+        replace_file(best, lambda partial: shutil.copyfile(path, partial))
         print(f'Best checkpoint saved to "{best}"')
 
 
@@ -72,14 +83,20 @@ def load_checkpoint(fpath: str | None) -> dict[str, Any]:
     Raises:
         ValueError: no path.
         FileNotFoundError: no file.
-        pickle.UnpicklingError: the file asks for anything but data; names what it asks for.
+        pickle.UnpicklingError: the file asks for anything but data (named), is damaged, or is no
+            mapping.
     """
     if fpath is None:
         raise ValueError("File path is None")
     if not os.path.exists(fpath):
         raise FileNotFoundError(f'File is not found at "{fpath}"')
     try:
-        return load_data(fpath, None if torch.cuda.is_available() else "cpu")
+        content = load_data(fpath, None if torch.cuda.is_available() else "cpu")
+        if not isinstance(content, Mapping):
+            raise pickle.UnpicklingError(
+                f'"{fpath}" is no checkpoint: it holds a {type(content).__name__}'
+            )
+        return content
     except Exception:
         print(f'Unable to load checkpoint from "{fpath}"')
         raise
@@ -87,22 +104,75 @@ def load_checkpoint(fpath: str | None) -> dict[str, Any]:
 
 def read_pointer(fdir: str) -> str:
     """The file name in `<fdir>/checkpoint`."""
-    return Path(fdir, "checkpoint").read_text(encoding="utf-8").partition("\n")[0].strip()
+    return Path(fdir, "checkpoint").read_text("utf-8", errors="replace").partition("\n")[0].strip()
+
+
+class UnfitWeights(ValueError, RuntimeError):
+    """Weights of another model; also the type that torch raises for them."""
+
+
+def load_weights(checkpoint: dict[str, Any], path: str, model: nn.Module) -> None:
+    """Load the weights of the checkpoint that was read from `path` strictly.
+
+    Raises:
+        ValueError: it has no weights or epoch.
+        UnfitWeights: keys or shapes differ; with the file, the keys, and both shapes.
+    """
+    if missing := [key for key in ("state_dict", "epoch") if key not in checkpoint]:
+        raise ValueError(
+            f'"{path}" is no checkpoint of a trainer: it lacks {_some(missing)}, '
+            f"and has {_some(checkpoint) or 'nothing'}"
+        )
+    weights, inner = checkpoint["state_dict"], unwrap(model)
+    try:
+        inner.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
+        differences = _differences(weights, inner.state_dict()) or str(error).partition("\n")[0]
+        raise UnfitWeights(f'Cannot load "{path}" into the model: {differences}') from error
+
+
+def _differences(weights: Any, own: dict[str, Any]) -> str:
+    if not isinstance(weights, Mapping):
+        return f'its "state_dict" is a {type(weights).__name__}'
+    shapes = [
+        f"{key} has shape {tuple(weights[key].shape)} in the file and {tuple(value.shape)} here"
+        for key, value in own.items()
+        if isinstance(weights.get(key), Tensor) and weights[key].shape != value.shape
+    ]
+    missing, unexpected = own.keys() - weights.keys(), weights.keys() - own.keys()
+    parts = [f"Missing keys: {_some(sorted(missing))}"] if missing else []
+    parts += [f"unexpected keys: {_some(sorted(map(str, unexpected)))}"] if unexpected else []
+    return "; ".join(parts + ([_some(shapes)] if shapes else []))
+
+
+def _some(names: Iterable[Any], most: int = 5) -> str:
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
 
 
 def apply_checkpoint(
     checkpoint: dict[str, Any],
+    path: str,
     model: nn.Module,
     optimizer: Any = None,
     scheduler: Any = None,
     say: Callable[[str], Any] = print,
 ) -> int:
-    """Load the weights strictly, and the other states where both sides have them."""
-    unwrap(model).load_state_dict(checkpoint["state_dict"])
+    """Load the weights strictly, and the other states where both sides have them.
+
+    Raises ValueError, with the file at `path`, if one of them does not fit.
+    """
+    load_weights(checkpoint, path, model)
     say("Loaded model weights")
     for key, live in (("optimizer", optimizer), ("scheduler", scheduler)):
         if live is not None and checkpoint.get(key) is not None:
-            live.load_state_dict(checkpoint[key])
+            try:
+                live.load_state_dict(checkpoint[key])
+            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                raise ValueError(
+                    f'The {key} state in "{path}" does not fit this run\'s {key}: {error}'
+                ) from error
             say(f"Loaded {key}")
     say(f"Previous epoch: {checkpoint['epoch']}")
     return checkpoint["epoch"]
@@ -114,18 +184,20 @@ def resume_from_checkpoint(
     """Resume from the file that `<fdir>/checkpoint` names; returns the finished epochs."""
     fpath = os.path.join(fdir, read_pointer(fdir))
     print(f'Loading checkpoint from "{fpath}"')
-    return apply_checkpoint(load_checkpoint(fpath), model, optimizer, scheduler)
+    return apply_checkpoint(load_checkpoint(fpath), fpath, model, optimizer, scheduler)
 
 
 def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:
     """Load the weights that fit by name and size; the rest of the model keeps its values."""
     checkpoint = load_checkpoint(weight_path)
     weights = checkpoint.get("state_dict", checkpoint)
+    if not isinstance(weights, Mapping):
+        raise ValueError(f'"{weight_path}" has no weights: {_differences(weights, {})}')
     own = unwrap(model).state_dict()
     matched, discarded = {}, []
     for key, value in weights.items():
-        name = key.removeprefix("module.")
-        if name in own and own[name].size() == value.size():
+        name = str(key).removeprefix("module.")
+        if name in own and isinstance(value, Tensor) and own[name].size() == value.size():
             matched[name] = value
         else:
             discarded.append(name)
