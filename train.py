@@ -122,8 +122,8 @@ class Output:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments(arguments)
     with one_line_errors():
+        args = parse_arguments(arguments)
         cfg = setup_cfg(args)
         if args.eval_only and not args.model_dir and needs_weights(cfg):
             raise ValueError(

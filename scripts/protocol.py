@@ -17,10 +17,12 @@ from dataclasses import replace
 from fewshot_datasets import READERS
 from fewshot_datasets.check import check, config_name
 from multimode_ot.compare import table
-from multimode_ot.comparison import FOLDERS
 from multimode_ot.config import require_known
 from multimode_ot.errors import STATUS, one_line_errors
 from multimode_ot.factory import find_method
+from multimode_ot.files import write_whole
+from multimode_ot.protocol_tables import few_classes
+from multimode_ot.result_tree import FOLDERS
 from multimode_ot.results import harmonic_mean
 from runs import CHECKOUT, Job, Run, RunFailed, data_root, make_run, output_root
 from tabulate import tabulate
@@ -85,6 +87,8 @@ def base2new_train(job: Job) -> None:
     headers = ["method", "base %", "new %", "harmonic mean %", "time s", "peak memory MB"]
     print(f"\n{job.dataset}, {job.shots} shots, seed {job.seed}, {base['backbone']}\n")
     print(tabulate(rows, headers, floatfmt=("", ".2f", ".2f", ".2f", ".0f", ".0f")))
+    if few_classes([base, new]):
+        print(f"\n{few_classes([base, new])}")
     print("\nFiles (log.txt, results.json, checkpoint):")
     for run in base2new_runs(job):
         print(f"  {run.directory}")
@@ -158,11 +162,12 @@ def compare(datasets: Sequence[str]) -> None:
     protocol = os.environ.get("PROTOCOL") or "base2new"
     require_known("PROTOCOL", protocol, FOLDERS)
     methods = (os.environ.get("METHODS") or " ".join(COMPARED)).split()
-    seeds = [int(seed) for seed in (os.environ.get("SEEDS") or "1 2 3").split()]
-    shots = [int(number) for number in (os.environ.get("SHOTS") or "16").split()]
+    seeds, shots = numbers("SEEDS", "1 2 3"), numbers("SHOTS", "16", smallest=-1)
     if not datasets:
         datasets = {"cross_dataset": TARGETS, "domain": IMAGENET_VARIANTS}.get(protocol, [DEMO])
     datasets = [config_name(name) for name in datasets]
+    for method in methods:
+        find_method(method)
     require_data(datasets)
     failed = []
     for job in [
@@ -178,18 +183,41 @@ def compare(datasets: Sequence[str]) -> None:
             except RunFailed as error:
                 failed.append(str(error))
                 break
-    chosen = ["--protocol", protocol, "--methods", *methods, "--datasets"]
-    chosen += [READERS[name].__name__ for name in datasets]
-    root = output_root()
-    for style, file in {"markdown": "md", "csv": "csv", "json": "json"}.items():
-        path = root / "comparison" / f"{protocol}.{file}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(table([str(root), *chosen, "--format", style]) + "\n")
-    print("\n" + table([str(root), *chosen]))
-    print(f"\nWritten to {root / 'comparison'} as {protocol}.md, .csv and .json")
     if failed:
         print("\n".join(failed))
+    write_tables(protocol, methods, datasets, shots)
+    if failed:
         raise SystemExit(STATUS)
+
+
+def write_tables(
+    protocol: str, methods: Sequence[str], datasets: Sequence[str], shots: Sequence[int]
+) -> None:
+    """Print and write the table of a comparison; one for each number of shots, which only the
+    few-shot protocol has in one table."""
+    names = [reader.__name__ for reader in READERS.values()]
+    root, folder = output_root(), output_root() / "comparison"
+    chosen = ["--protocol", protocol, "--methods", *methods, "--datasets"]
+    chosen += [READERS[name].__name__ for name in datasets]
+    if protocol in ("cross_dataset", "domain"):
+        chosen += ["--source", os.environ.get("SOURCE") or IMAGENET]
+    for tabulated in [shots] if protocol == "fewshot" else [[number] for number in shots]:
+        options = [str(root), *chosen, "--shots", *map(str, tabulated)]
+        own = f"_{tabulated[0]}shots" if len(shots) > 1 and protocol != "fewshot" else ""
+        for style, ending in {"markdown": "md", "csv": "csv", "json": "json"}.items():
+            text = table([*options, "--format", style], names)
+            write_whole(folder / f"{protocol}{own}.{ending}", lambda s, t=text: s.write(t + "\n"))
+        print("\n" + table(options, names))
+        print(f"\nWritten to {folder} as {protocol}{own}.md, .csv and .json")
+
+
+def numbers(name: str, default: str, smallest: int = 0) -> list[int]:
+    """The whole numbers in an environment variable."""
+    words = (os.environ.get(name) or default).split()
+    for word in words:
+        if not word.removeprefix("-").isdecimal() or int(word) < smallest:
+            raise ValueError(f"{name}={os.environ[name]}: {word!r} is no number from {smallest}")
+    return [int(word) for word in words]
 
 
 def runs_of(job: Job) -> list[Run]:
@@ -236,7 +264,7 @@ def main(arguments: Sequence[str]) -> None:
     named = leading(words[:1], lambda word: word == word.lower() and not word.isdigit())
     words = words[len(named) :]
     shots = [int(word) for word in leading(words, str.isdigit)] if command == "fewshot" else []
-    number = int(os.environ.get("SHOTS") or 16)
+    number = numbers("SHOTS", "16", smallest=-1)[0]
     transfers = command in ("xd_test", "dg_test")
     source = os.environ.get("SOURCE") or IMAGENET
     default = source if command.startswith(("xd", "dg")) else DEMO

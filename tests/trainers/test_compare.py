@@ -5,7 +5,7 @@ import math
 
 import pytest
 from multimode_ot.compare import table
-from multimode_ot.comparison import Cell
+from multimode_ot.grid import Cell
 
 
 def write(root, method, dataset, subset, seed, accuracy, digest="c-1", shots=16, folder=""):

@@ -12,7 +12,9 @@ import slow_tables as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multimode_ot.compare import table
-from multimode_ot.comparison import collect, make_grid, paired_differences
+from multimode_ot.grid import paired_differences
+from multimode_ot.protocol_tables import make_grid
+from multimode_ot.result_tree import collect
 from result_trees import write
 
 PROTOCOLS = ("base2new", "fewshot", "cross_dataset", "domain")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .provenance import short
+from .result_tree import UNTRAINED, heading, is_zero_shot, row_label, shots_of, source_of
 
 Result = Mapping[str, Any]
 
@@ -47,6 +48,30 @@ def require_comparable(results: Iterable[Result]) -> None:
                 )
 
 
+def require_one_training(results: Iterable[Result], protocol: str, by_method: bool = False) -> None:
+    """Raise `ValueError` if trained prompts of one table differ in shots, or in their source.
+
+    A table by shots has a column for each.
+
+    Args:
+        by_method: compare only within each method.
+    """
+    if protocol == "fewshot":
+        return
+    seen: dict[str, tuple[str, str]] = {}
+    for r in results:
+        if is_zero_shot(r) or row_label(r).endswith(UNTRAINED):
+            continue
+        said = ", ".join(filter(None, (source_of(r), heading(shots_of(r)))))
+        first = seen.setdefault(row_label(r) if by_method else "", (said, r["path"]))
+        if first[0] != said:
+            options = "--shots" if protocol == "base2new" else "--shots or --source"
+            raise ValueError(
+                f"two trainings in one table ({first[0]} in {first[1]}, {said} in {r['path']}): "
+                f"choose one with {options}"
+            )
+
+
 def unchecked(results: Iterable[Result]) -> str:
     """A sentence on results that do not say what they are made of; "" if all do."""
     count = sum("made_of" not in r for r in results)
@@ -56,7 +81,7 @@ def unchecked(results: Iterable[Result]) -> str:
 def _facts(result: Result) -> Iterator[tuple[str, tuple, Any]]:
     """Things that must agree: what, among which results, and the value here."""
     dataset, subset, shots = result["dataset"], result["subset"], result["shots"]
-    own = (result["method"], dataset, shots)
+    own = (row_label(result), dataset, shots)
     record = result.get("made_of")
     if record is None:
         digest = result.get("config_hash", "")

@@ -11,32 +11,19 @@ import io
 import json
 import math
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from tabulate import tabulate
 
 from . import published
-from .comparison import (
-    AVERAGE,
-    CHOSEN_ON_TEST,
-    DOMAINS,
-    MAKERS,
-    Cell,
-    Column,
-    Grid,
-    PairedDifference,
-    choose,
-    collect,
-    make_grid,
-    paired_differences,
-    require_one_configuration,
-    require_one_training,
-    rows_of,
-)
+from .comparability import require_comparable, require_one_training
+from .errors import Parser, one_line_errors
+from .grid import Cell, Column, Grid, PairedDifference, paired_differences
+from .protocol_tables import MAKERS, make_grid, rows_of
+from .result_tree import AVERAGE, CHOSEN_ON_TEST, DOMAINS, choose, collect
 
 MARKS = {  # best and second of a column, where a format can show it
     "markdown": ("**{}**", "<u>{}</u>"),
@@ -195,14 +182,9 @@ def with_differences(
     return f"{text}\n\n{_below(lines, style)}"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command's options; `ValueError` for wrong ones."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m multimode_ot.compare", description=(__doc__ or "").splitlines()[0]
     )
     add = parser.add_argument
@@ -246,7 +228,7 @@ def table(arguments: Sequence[str] | None = None, known_datasets: Iterable[str] 
     if not results:
         raise ValueError(f"no result below {args.output} is left by the options that choose some")
     if not args.mix:
-        require_one_configuration(results)
+        require_comparable(results)
     require_one_training(results, args.protocol, by_method=args.mix)
     grid = make_grid(results, args.protocol, args.datasets)
     if args.methods:
@@ -259,18 +241,11 @@ def table(arguments: Sequence[str] | None = None, known_datasets: Iterable[str] 
     return text
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table, or one line about what is wrong; the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a console may lack the character ±
-    try:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table; ends with one line and status 2 where something is wrong."""
+    with one_line_errors():
         print(table(arguments))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -20,10 +20,10 @@ _PROGRAMS = ("__main__", "train", "protocol", "runs")
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses a wrong command line in one line."""
+    """Raises `ValueError` for a wrong command line, where argparse prints several lines."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(STATUS, f"error: {message} ({self.prog} --help shows what there is)\n")
+        raise ValueError(f"{message} ({self.prog} --help shows what there is)")
 
 
 def is_expected(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from .comparability import unchecked
 from .grid import AVERAGE, Cell, Column, Grid, combine
 from .result_tree import (
     CHOSEN_ON_TEST,
@@ -95,8 +96,14 @@ def make_grid(results: list[dict[str, Any]], protocol: str, datasets: Sequence[s
         ValueError: two results for one cell and seed.
     """
     grid = MAKERS[protocol](results, datasets)
-    remarks = filter(None, (_zero_shot_note(results), _weights_note(results), _skipped(results)))
-    return replace(grid, note="\n".join([grid.note, *remarks]))
+    remarks = (
+        _zero_shot_note(results),
+        _weights_note(results),
+        _skipped(results),
+        few_classes(results),
+        unchecked(results),
+    )
+    return replace(grid, note="\n".join([grid.note, *filter(None, remarks)]))
 
 
 def rows_of(methods: Iterable[str], grid: Grid) -> list[str]:
@@ -201,6 +208,16 @@ def _tested(r: Result) -> str:
     }
     chosen = words.get(rule, rule or "chosen")
     return f"{chosen} on {split}" if split else chosen
+
+
+def few_classes(results: Iterable[Result]) -> str:
+    """Which sides have but one class, where every answer is right; "" if none."""
+    sides = {
+        f"{r['dataset']} {r['subset']}"
+        for r in results
+        if len(r.get("made_of", {}).get("classes", "..")) < 2
+    }
+    return f"a single class is no result: {', '.join(sorted(sides))}" if sides else ""
 
 
 def _skipped(results: Iterable[Result]) -> str:

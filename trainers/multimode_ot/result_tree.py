@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .config import require_known
 from .factory import METHODS
 from .results import FILE_NAME, read_results
 
@@ -139,6 +140,55 @@ def heading(shots: int | None) -> str:
     if shots is None:
         return ""
     return f"{shots} shots" if shots > 0 else "all images"
+
+
+def choose(
+    results: list[dict[str, Any]],
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = (),
+    source: str | None = None,
+    known_datasets: Iterable[str] = (),
+) -> list[dict[str, Any]]:
+    """The results asked for; no names or numbers: all.
+
+    Results of zero-shot methods stay, whatever is asked of shots and source; and of seeds, where
+    one holds for all.
+
+    Args:
+        methods: names, or rows such as "CoOp (untrained)".
+        shots: numbers of shots that were trained with; below 1: all images.
+        source: name of the data set's config that transferred prompts are from.
+        known_datasets: data sets that may be asked for although they have no result.
+
+    Raises:
+        ValueError: a name or number that no result has, unless it is a known method or data set.
+    """
+    labels = {name for r in results for name in (r["method"], row_label(r))}
+    for method in methods:
+        require_known("--methods", method, labels | set(METHODS))
+    for dataset in datasets:
+        require_known("--datasets", dataset, {r["dataset"] for r in results} | set(known_datasets))
+    if methods:
+        results = [r for r in results if {r["method"], row_label(r)} & set(methods)]
+    if datasets:
+        results = [r for r in results if r["dataset"] in datasets]
+    holds = holding_for_every_seed(results)
+    numbers = [max(number, 0) for number in shots]
+    for option, wanted, value, free in (
+        ("--source", [source] if source else [], source_of, is_zero_shot),
+        ("--shots", numbers, shots_of, is_zero_shot),
+        ("--seeds", seeds, lambda r: r["seed"], holds),
+    ):
+        held = {value(r) for r in results if not free(r)}
+        unknown = [] if not held else [each for each in wanted if each not in held]
+        if unknown:
+            there = ", ".join(map(str, sorted(held, key=lambda v: (v is None, v))))
+            raise ValueError(f"{option} {unknown[0]}: no result has it, there is {there}")
+        if wanted:
+            results = [r for r in results if free(r) or value(r) in wanted]
+    return results
 
 
 def _transfer(parts: tuple[str, ...], dataset: str) -> Transfer:
