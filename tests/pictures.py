@@ -106,7 +106,7 @@ class AnyMode(ImageFile.ImageFile):
         self._mode, self._size = mode, (int(width), int(height))
         if mode in ("P", "PA"):
             self.palette = Image.new("P", (1, 1)).palette
-        self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), self.fp.tell(), (mode, 0, 1))]
+        self.tile = [("raw", (0, 0, *self._size), self.fp.tell(), (mode, 0, 1))]
 
 
 def any_mode(image: Image.Image) -> bytes:
