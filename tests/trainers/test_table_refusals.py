@@ -71,7 +71,9 @@ def test_two_results_for_one_cell_and_seed_are_both_named(tmp_path):
 )
 def test_what_no_result_has_is_one_line_and_status_2(tmp_path, capsys, options, words):
     fewshot(tmp_path, "CoOp", 4, 1, 60.0)
-    assert main([str(tmp_path), "--protocol", "fewshot", *options]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path), "--protocol", "fewshot", *options])
+    assert ended.value.code == 2
     out, error = capsys.readouterr()
     assert out == ""
     assert error.startswith("error: ")
