@@ -101,6 +101,7 @@ def make_grid(results: list[dict[str, Any]], protocol: str, datasets: Sequence[s
         _weights_note(results),
         _skipped(results),
         few_classes(results),
+        _other_split(results),
         unchecked(results),
     )
     return replace(grid, note="\n".join([grid.note, *filter(None, remarks)]))
@@ -218,6 +219,13 @@ def few_classes(results: Iterable[Result]) -> str:
         if len(r.get("made_of", {}).get("classes", "..")) < 2
     }
     return f"a single class is no result: {', '.join(sorted(sides))}" if sides else ""
+
+
+def _other_split(results: Iterable[Result]) -> str:
+    splits = {r.get("split") or "test" for r in results} - {"test"}
+    return (
+        f"measured on the {', '.join(sorted(splits))} images, not on test images" if splits else ""
+    )
 
 
 def _skipped(results: Iterable[Result]) -> str:
