@@ -56,7 +56,7 @@ class HierarchicalResult:
 
 
 def _on_sound_features(head):
-    """Run a head outside autocast, on features in full precision, with masked tokens zero."""
+    """Run a head outside autocast, on features in full precision, checked where nobody vouches."""
 
     @wraps(head)
     def run(self, image: Features, text: Features) -> HierarchicalResult:
