@@ -236,7 +236,10 @@ def make_run(
         arguments.append("--eval-only")
     if model is not None and job.trains:
         plain = [str(a) for a in [*arguments, *options, *job.options]]
-        epoch = train.setup_cfg(train.parse_arguments(plain)).OPTIM.MAX_EPOCH
-        arguments += ["--model-dir", model, "--load-epoch", epoch]
+        cfg = train.setup_cfg(train.parse_arguments(plain))
+        arguments += ["--model-dir", model]
+        # The weights that the training has tested itself; without an epoch, the best are loaded.
+        if cfg.TEST.FINAL_MODEL != "best_val":
+            arguments += ["--load-epoch", cfg.OPTIM.MAX_EPOCH]
     arguments += [*options, *job.options]
     return Run(title, directory, tuple(map(str, arguments)), job.trains, model)

@@ -112,6 +112,27 @@ def test_checkpoints_of_another_run_are_not_resumed(run, refused, trained, tmp_p
     assert not (tmp_path / "resumed").exists()
 
 
+def test_older_checkpoints_of_another_run_are_not_resumed_either(run, refused, tmp_path):
+    run("CoOp", *BASE, "TRAIN.CHECKPOINT_FREQ", 1)
+    newest = tmp_path / "run/prompt_learner/model.pth.tar-2"
+    newest.write_bytes(newest.read_bytes()[:900])
+    other = ("--resume", tmp_path / "run", *BASE, "OPTIM.LR", 5.0)
+    assert "checkpoints of another run" in refused(run, "CoOp", *other, folder="resumed")
+
+
+def test_initial_weights_that_are_only_tested_are_tested_as_what_trained_them(
+    run, refused, trained, tmp_path
+):
+    weights = ("MODEL.INIT_WEIGHTS", trained / "prompt_learner/model.pth.tar-2")
+    run("CoOp", "--eval-only", *BASE, "DATASET.NUM_SHOTS", -1, *weights, folder="tested")
+    found, first = results(tmp_path / "tested"), results(trained)
+    for key in ("shots", "seed", "epoch", "selection", "correct", "weights"):
+        assert found[key] == first[key], key
+    assert found["trained_by"] == first["made_of"]
+    line = refused(run, "CoOp", "--eval-only", *BASE, "OPTIM.LR", 5.0, *weights, folder="other")
+    assert "trained with other settings: OPTIM.LR is 0.0135 there and 5.0 here" in line
+
+
 def test_files_of_earlier_versions_load_with_one_line_on_what_is_not_checked(run, trained):
     (trained / "run.json").unlink()
     old = results(trained)
@@ -199,7 +220,14 @@ def test_nothing_is_chosen_on_test_images(run, refused, tmp_path, monkeypatch):
     monkeypatch.setattr(Digits, "load_split", without)
     line = refused(run, "CoOp", *BASE, "TEST.FINAL_MODEL", "best_val")
     assert "TEST.FINAL_MODEL 'best_val'" in line and "no validation images" in line
+    assert "TEST.SPLIT 'val'" in refused(run, "CoOp", *BASE, "TEST.SPLIT", "val")
+    assert "TEST.SPLIT 'val'" in refused(run, "ZeroshotCLIP", *BASE, "TEST.SPLIT", "val")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("key", "value"), [("SPLIT", "vall"), ("FINAL_MODEL", "best")])
+def test_an_unknown_way_to_test_is_no_other_one(run, refused, key, value):
+    assert f"TEST.{key} {value!r} is unknown" in refused(run, "CoOp", *BASE, f"TEST.{key}", value)
 
 
 def test_weights_chosen_on_test_images_by_a_published_reader_are_marked(run, tmp_path, monkeypatch):

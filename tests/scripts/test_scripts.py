@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+HALVES = ("train_base", "test_new")
 
 
 def bash(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -54,7 +55,7 @@ class TestBaseToNew:
 
     def test_it_writes_the_ecosystems_layout(self, trained):
         folder, _ = trained
-        for place, subset in (("train_base", "base"), ("test_new", "new")):
+        for place, subset in zip(HALVES, ("base", "new"), strict=True):
             run = folder / f"out/base2new/{place}/digits/shots_16/ALIGN/demo/seed1"
             assert (run / "log.txt").is_file()
             assert json.loads((run / "results.json").read_text())["subset"] == subset
@@ -81,6 +82,21 @@ class TestBaseToNew:
         assert "epoch [1/" not in tested.stdout
         kept = folder / "out/base2new/test_new/digits/shots_16/ALIGN/demo"
         assert len([p for p in kept.iterdir() if p.name.startswith(".seed1-")]) == 1
+
+
+@pytest.mark.slow
+def test_both_halves_are_tested_with_the_best_weights_where_the_best_are_asked_for(tmp_path):
+    options = "CoOp 1 digits OPTIM.MAX_EPOCH 2 OPTIM.LR 0.0 TEST.FINAL_MODEL best_val"
+    done = script("base2new_train.sh", options, tmp_path)
+    assert done.returncode == 0, done.stderr
+    halves = [
+        json.loads((tmp_path / f"out/base2new/{place}/results.json").read_text())
+        for place in (f"{half}/digits/shots_16/CoOp/demo/seed1" for half in HALVES)
+    ]
+    # Nothing is learned, so the first epoch is the best and the last another file.
+    assert [half["selection"]["epoch"] for half in halves] == [1, 1]
+    assert halves[0]["weights"] == halves[1]["weights"]
+    assert script("base2new_train.sh", options, tmp_path).stdout.count("finished already") == 4
 
 
 @pytest.mark.slow

@@ -68,6 +68,9 @@ def test_align_is_align(changes):
 def test_an_unknown_method_and_no_classes_are_refused():
     with pytest.raises(ValueError, match="did you mean ALIGN"):
         build_model("ALINE", random_state(TINY), NAMES)
+    for unordered in ({"cat", "dog"}, (name for name in NAMES), None, 5):
+        with pytest.raises(ValueError, match=f"classnames is a {type(unordered).__name__}: give"):
+            build_model("ALIGN", random_state(TINY), unordered)
     with pytest.raises(ValueError, match="classnames is empty"):
         build_model("ALIGN", random_state(TINY), [])
 

@@ -4,7 +4,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from multimode_ot import extend_cfg
+from multimode_ot import extend_cfg, provenance
 from multimode_ot.config import merge_options
 from multimode_ot.provenance import (
     RunFolder,
@@ -183,7 +183,16 @@ def test_any_change_of_the_data_is_named(change, tmp_path):
     assert found.name.startswith(where.get(change, "train"))
 
 
-def test_other_bytes_of_the_same_size_are_seen_on_request_alone(tmp_path):
+def test_small_data_of_the_same_sizes_are_told_apart_by_their_bytes(tmp_path, monkeypatch):
+    data = Images(tmp_path)
+    before = data.record("auto")
+    (tmp_path / "val0.png").write_text("y")
+    assert named(differences(before, data.record("auto"))) == {"val images (content)"}
+    monkeypatch.setattr(provenance, "READ_BYTES", 9)  # the files of each list are 10
+    assert not differences(before, data.record("auto"))
+
+
+def test_other_bytes_of_large_data_of_the_same_sizes_are_seen_on_request_alone(tmp_path):
     data = Images(tmp_path)
     quick, whole = data.record(), data.record("content")
     (tmp_path / "test3.png").write_text("yyyy")
@@ -197,6 +206,15 @@ def test_validation_images_that_are_tested_are_counted(tmp_path):
     assert data.record()["data"]["val"]["also_in_test"] == 0
     data.val = data.test
     assert data.record()["data"]["val"]["also_in_test"] == 4
+
+
+def test_copies_of_test_images_under_other_names_are_counted_where_they_choose(tmp_path):
+    data = Images(tmp_path)  # val and test have the same bytes
+    chosen = config("DATASET.ROOT", str(tmp_path), "TEST.FINAL_MODEL", "best_val")
+    assert data_of_run(data, chosen)["data"]["val"]["also_in_test"] == 4
+    (tmp_path / "val0.png").write_text("y")
+    assert data_of_run(data, chosen)["data"]["val"]["also_in_test"] == 3
+    assert data.record()["data"]["val"]["also_in_test"] == 0
 
 
 def test_an_image_that_is_not_there_is_named(tmp_path):

@@ -145,6 +145,11 @@ class TestTransfers:
 
 
 class TestSelection:
+    def test_validation_images_that_are_tested_count_as_test_images(self, tmp_path):
+        own = {"selection": CHOSEN | {"split": "val"}, "split": "val"}
+        fewshot(tmp_path, "CoOp", 4, 1, 60.0, also=own)
+        assert cells(tmp_path, "fewshot") == {("CoOp (chosen on test)", "Pets", "4 shots"): 60.0}
+
     def test_rows_chosen_on_test_or_untrained_are_marked_and_apart(self, tmp_path):
         fewshot(tmp_path, "CoOp", 4, 1, 60.0, also={"selection": CHOSEN | {"split": "val"}})
         fewshot(tmp_path, "CoOp", 4, 2, 90.0, also={"selection": CHOSEN | {"split": "test"}})

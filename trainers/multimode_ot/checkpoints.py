@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+BEST = "model-best.pth.tar"  # the file of the best on validation images
+
 
 class Inert:
     """Takes the place of a pickled object: holds its attributes, does nothing."""
@@ -109,7 +111,7 @@ def find_checkpoint(directory: str | os.PathLike, name: str, epoch: int | None =
         FileNotFoundError: it is not there; what is there is listed.
     """
     folder = Path(directory) / name
-    path = folder / ("model-best.pth.tar" if epoch is None else f"model.pth.tar-{epoch}")
+    path = folder / (BEST if epoch is None else f"model.pth.tar-{epoch}")
     if path.is_file():
         return path
     beside = folder if folder.is_dir() else Path(directory)

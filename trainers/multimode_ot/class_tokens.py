@@ -7,7 +7,7 @@ transformer is causal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,11 +64,17 @@ def check_classnames(classnames: Sequence[str], context_length: int, unique: boo
             of them could ever be predicted.
 
     Raises:
-        ValueError: no names, a string in the place of their list, a name that is none, an empty
-            one, or several that become one prompt.
+        ValueError: no names, a string, a set or a generator in the place of their list, a name
+            that is none, an empty one, or several that become one prompt.
     """
     if isinstance(classnames, str):
         raise ValueError(f"classnames {classnames!r} is one string: give a list of names")
+    ordered = isinstance(classnames, Collection) and not isinstance(classnames, set | frozenset)
+    if not ordered:
+        raise ValueError(
+            f"classnames is a {type(classnames).__name__}: give a list, whose order is that of the "
+            "logits"
+        )
     if not len(classnames):
         raise ValueError("classnames is empty: at least one class name is needed")
     for name in classnames:

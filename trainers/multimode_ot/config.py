@@ -15,8 +15,9 @@ from typing import Any
 from yacs.config import CfgNode
 
 PRECISIONS = ("fp32", "fp16", "bf16", "amp")
-# What identifies the images of a run: their list with file sizes, or also every byte of them.
-FINGERPRINTS = ("sizes", "content")
+# What identifies the images of a run: their list with file sizes, and also every byte of them
+# (auto: where that is quick).
+FINGERPRINTS = ("auto", "sizes", "content")
 
 _MULTI_MODE: dict[str, Any] = {
     "N_CTX": 2,  # b: learnable tokens of one prompt

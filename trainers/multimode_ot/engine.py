@@ -7,6 +7,7 @@ registered, so only prompts are trained, saved and loaded.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from yacs.config import CfgNode
 
 from .backbone import load_clip
-from .checkpoints import find_checkpoint, put_record, read_checkpoint
+from .checkpoints import BEST, find_checkpoint, put_record, read_checkpoint
 from .class_tokens import one_prompt
 from .config import FINGERPRINTS, Check, require_known
 from .evaluation import Predictions
@@ -54,6 +55,8 @@ class PromptTrainer(TrainerX):
         check_backbone(cfg.MODEL.BACKBONE.NAME)
         fingerprint = cfg.DATASET.get("FINGERPRINT", FINGERPRINTS[0])
         require_known("DATASET.FINGERPRINT", fingerprint, FINGERPRINTS)
+        require_known("TEST.SPLIT", cfg.TEST.SPLIT, ("val", "test"))
+        require_known("TEST.FINAL_MODEL", cfg.TEST.FINAL_MODEL, ("last_step", "best_val"))
         cls.method.check_settings(Check(settings_of(cfg, cls.method.name), cls.method.name))
 
     def _try_settings(self, cfg: CfgNode) -> None:
@@ -104,13 +107,20 @@ class PromptTrainer(TrainerX):
             print(f"{self.method.name} trains nothing: evaluating")
             self.test()
             return
-        if self.cfg.TEST.FINAL_MODEL == "best_val" and self.val_loader is None:
-            raise ValueError(
-                f"TEST.FINAL_MODEL 'best_val': {self.cfg.DATASET.NAME} has no validation images, "
-                "and no weights are chosen on test images: use 'last_step', or give it some"
-            )
+        if self.cfg.TEST.FINAL_MODEL == "best_val":
+            self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
+        if self.cfg.TEST.SPLIT == "val":
+            self._require_validation_images("TEST.SPLIT", "val", "test")
         self.run.trains = True
         super().train()
+
+    def _require_validation_images(self, key: str, value: str, instead: str) -> None:
+        """Refuse a setting that needs them: test images never stand in, as they do in Dassl."""
+        if self.val_loader is None:
+            raise ValueError(
+                f"{key} {value!r}: {self.cfg.DATASET.NAME} has no validation images, and test "
+                f"images do not stand in for them: use {instead!r}, or give it some"
+            )
 
     def resume_model_if_exist(self, directory: str) -> int:
         """Also raises `ValueError` where the checkpoints are those of another run."""
@@ -170,10 +180,9 @@ class PromptTrainer(TrainerX):
         self.model.prompt_learner.eval()
         self.evaluator.reset()
         final, split = split is None, split or self.cfg.TEST.SPLIT
-        if split == "val" and self.val_loader is not None:
-            loader = self.val_loader
-        else:
-            split, loader = "test", self.test_loader
+        if split == "val":
+            self._require_validation_images("TEST.SPLIT", "val", "test")
+        loader = self.val_loader if split == "val" else self.test_loader
         print(f"Evaluate on the *{split}* set")
         predictions = Predictions()
         try:
@@ -203,13 +212,17 @@ class PromptTrainer(TrainerX):
         """
         if not self.method.trains:
             return
-        if not directory:
+        initial = self.cfg.MODEL.INIT_WEIGHTS
+        if not directory and not initial:
             print("No model directory given: nothing is loaded")
             return
-        path = find_checkpoint(directory, self.method.checkpoint_name, epoch)
+        path = Path(initial)
+        if directory:
+            path = find_checkpoint(directory, self.method.checkpoint_name, epoch)
         checkpoint = read_checkpoint(path)
-        self.run.require_fitting(checkpoint, path, best=epoch is None)
-        self._load_prompts(path, checkpoint)
+        self.run.require_fitting(checkpoint, path, best=path.name == BEST)
+        if directory:  # the initial weights are in the model already
+            self._load_prompts(path, checkpoint)
         self.run.require_own_results(self.model)
 
     def _load_prompts(self, path: Any, checkpoint: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from .config import flatten
 from .files import write_json
 
 FILE_NAME, RESULTS = "run.json", "results.json"
+READ_BYTES = 2**28  # 256 MB; hashed in a second where they are in memory, as they soon will be
 LISTS = {"train": "train_x", "val": "val", "test": "test"}  # names here, and of the data set
 
 # Says only where and how to run, or what to print: may differ in the same run.
@@ -93,13 +94,14 @@ def settings_of_run(cfg: CfgNode, trains: bool = True) -> dict[str, Any]:
     return json.loads(json.dumps(found))
 
 
-def fingerprint(items: Iterable[Any], root: str, content: bool = False) -> dict[str, Any]:
-    """What identifies a list of images: their order, paths, labels and file sizes.
+def fingerprint(items: Iterable[Any], root: str, content: bool | None = None) -> dict[str, Any]:
+    """What identifies a list of images: their order, paths, labels, file sizes and bytes.
 
     Args:
         items: Dassl's `Datum`s.
         root: paths count from here, so that a data root may be moved.
-        content: also read every file.
+        content: read every file; None: if all are together at most `READ_BYTES`. (Pictures of one
+            kind often have one size: bitmaps, scans, plain colours.)
 
     Returns:
         `images`, the number of them; `sha256` of the list; `content`, of the files' bytes, or None.
@@ -107,19 +109,43 @@ def fingerprint(items: Iterable[Any], root: str, content: bool = False) -> dict[
     Raises:
         OSError: an image that is not there.
     """
-    listed, read = hashlib.sha256(), hashlib.sha256()
-    count, root = 0, os.path.abspath(os.path.expanduser(root))
-    for count, item in enumerate(items, 1):  # noqa: B007
+    listed, paths, total = hashlib.sha256(), [], 0
+    root = os.path.abspath(os.path.expanduser(root))
+    for item in items:
         path = os.path.relpath(item.impath, root).replace(os.sep, "/")
-        line = f"{path}\t{item.label}\t{os.path.getsize(item.impath)}\n"
-        listed.update(line.encode(errors="surrogateescape"))
-        if content:
-            read.update(hashlib.sha256(Path(item.impath).read_bytes()).digest())
+        size = os.path.getsize(item.impath)
+        listed.update(f"{path}\t{item.label}\t{size}\n".encode(errors="surrogateescape"))
+        paths.append(item.impath)
+        total += size
+    # Of lists with the same sizes, either both are read or none.
+    read = total <= READ_BYTES if content is None else content
     return {
-        "images": count,
+        "images": len(paths),
         "sha256": listed.hexdigest(),
-        "content": read.hexdigest() if content else None,
+        "content": _content(paths) if read else None,
     }
+
+
+def _content(paths: Iterable[str]) -> str:
+    """sha256 of all files' sha256, in their order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(_digest(path))
+    return digest.hexdigest()
+
+
+def _digest(path: str) -> bytes:
+    return hashlib.sha256(Path(path).read_bytes()).digest()
+
+
+def _shared(items: Iterable[Any], others: Iterable[Any], by_bytes: bool) -> int:
+    """How many images are among others, by their paths or also as copies under other names."""
+    paths = {item.impath for item in others}
+    rest = [item.impath for item in items if item.impath not in paths]
+    sizes = {os.path.getsize(path) for path in rest} if by_bytes else set()
+    alike = {_digest(path) for path in paths if sizes and os.path.getsize(path) in sizes}
+    copies = sum(_digest(path) in alike for path in rest) if alike else 0
+    return sum(item.impath in paths for item in items) + copies
 
 
 def data_of_run(dataset: Any, cfg: CfgNode, trains: bool = True) -> dict[str, Any]:
@@ -131,13 +157,13 @@ def data_of_run(dataset: Any, cfg: CfgNode, trains: bool = True) -> dict[str, An
     Raises:
         OSError: an image that is not there.
     """
-    content = cfg.DATASET.get("FINGERPRINT", "sizes") == "content"
+    content = {"content": True, "sizes": False}.get(cfg.DATASET.get("FINGERPRINT", "auto"))
     lists = {name: getattr(dataset, attribute) or () for name, attribute in LISTS.items()}
     names = LISTS if trains else ("test",)
     data = {name: fingerprint(lists[name], cfg.DATASET.ROOT, content) for name in names}
     if trains:
-        tested = {item.impath for item in lists["test"]}
-        data["val"]["also_in_test"] = sum(item.impath in tested for item in lists["val"])
+        by_bytes = cfg.TEST.FINAL_MODEL == "best_val"  # else nothing depends on it
+        data["val"]["also_in_test"] = _shared(lists["val"], lists["test"], by_bytes)
     return {"classes": list(dataset.classnames), "data": data}
 
 

@@ -102,11 +102,14 @@ def is_zero_shot(result: Mapping[str, Any]) -> bool:
 
 
 def row_label(result: Mapping[str, Any]) -> str:
-    """The method, marked if its weights were chosen on test images or never trained."""
+    """The method, marked if its weights were chosen on the images tested or never trained."""
     selection = result.get("selection") or {}
     if selection.get("rule") == "initial":
         return result["method"] + UNTRAINED
-    return result["method"] + (CHOSEN_ON_TEST if selection.get("split") == "test" else "")
+    # Images that the weights were chosen on are no test, whatever their split is called.
+    chosen_on = selection.get("split")
+    on_test = bool(chosen_on) and chosen_on in ("test", result.get("split"))
+    return result["method"] + (CHOSEN_ON_TEST if on_test else "")
 
 
 def holding_for_every_seed(

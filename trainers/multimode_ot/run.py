@@ -83,11 +83,19 @@ class Run:
         pointer = Path(directory) / self.method.checkpoint_name / "checkpoint"
         if not pointer.is_file():
             return
-        path = pointer.with_name(pointer.read_text(encoding="utf-8").partition("\n")[0].strip())
-        try:
-            record = record_in(read_checkpoint(path))
-        except (OSError, ValueError):  # the host looks for an older one, or says what is wrong
-            return
+        newest = pointer.with_name(pointer.read_text(encoding="utf-8").partition("\n")[0].strip())
+        for path in [newest, *sorted(set(pointer.parent.glob("model*")) - {newest})]:
+            try:
+                record = record_in(read_checkpoint(path))
+            except (OSError, ValueError):  # the host takes an older one, or says what is wrong
+                continue
+            self._require_same_record(record, path, directory)
+            if path == newest:
+                return
+
+    def _require_same_record(
+        self, record: dict[str, Any] | None, path: Path, directory: str
+    ) -> None:
         if record is None:
             print(f"{path} was made by an original or an earlier version: {UNCHECKED}")
             return
