@@ -133,7 +133,14 @@ class Run:
         trained = self.model / FILE_NAME if self.model else file
         if trained.is_file() and trained.stat().st_mtime > file.stat().st_mtime:
             return False
-        wanted = config_hash(self.cfg, self.trains)
+        cfg = self.cfg
+        named = {"dataset": cfg.DATASET.NAME, "subset": cfg.DATASET.SUBSAMPLE_CLASSES}
+        if self.trains:
+            named |= {"shots": cfg.DATASET.NUM_SHOTS, "seed": cfg.SEED}
+        for key, value in named.items():
+            if results[key] != value:
+                raise ValueError(f"{file} is of {key} {results[key]!r}, asked for {value!r}")
+        wanted = config_hash(cfg, self.trains)
         if results["config_hash"] != wanted:
             raise ValueError(
                 f"{file} was made with other settings (config {results['config_hash']}, asked for "

@@ -119,6 +119,14 @@ def test_class_specific_contexts_refuse_other_classes():
     model = build_model("CoOp", random_state(TINY), NAMES, settings("CoOp", CSC=True))
     with pytest.raises(ValueError, match="CSC"):
         model.set_classes(["x", "y", "z"])
+    state = model.prompt_learner.state_dict()
+    for others in (NAMES[::-1], [*NAMES[:-1], "otherwise"]):
+        other = build_model("CoOp", random_state(TINY), others, settings("CoOp", CSC=True))
+        before = other.prompt_learner.ctx.clone()
+        for load in (other.load_prompts, other.prompt_learner.load_state_dict):
+            with pytest.raises(ValueError, match="belong to"):
+                load(state)
+        assert torch.equal(other.prompt_learner.ctx, before)
 
 
 @methods

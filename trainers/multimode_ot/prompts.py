@@ -102,20 +102,27 @@ CLASS_NAMES = "class_names"  # the buffer beside parameters that belong to fixed
 def keep_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
     """Save the class names with parameters that belong to them, as UTF-8 bytes of JSON.
 
-    Files that lack them (of the originals, of earlier versions) still load, strictly too.
+    Files that lack them (of the originals, of earlier versions) still load, strictly too. Those of
+    other classes are refused, also by `load_state_dict` alone, as hosts resume.
     """
     text = json.dumps(list(classnames), ensure_ascii=False).encode()
     learner.register_buffer(CLASS_NAMES, torch.tensor(list(text), dtype=torch.uint8))
 
-    def lacking(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-        state.setdefault(prefix + CLASS_NAMES, getattr(module, CLASS_NAMES))
+    def compare(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+        own = getattr(module, CLASS_NAMES)
+        require_classes(state.setdefault(prefix + CLASS_NAMES, own), class_names_in(own))
 
-    learner.register_load_state_dict_pre_hook(lacking)
+    learner.register_load_state_dict_pre_hook(compare)
+
+
+def class_names_in(kept: Tensor) -> list[str]:
+    """What `keep_classnames` has put into a buffer."""
+    return json.loads(bytes(kept.tolist()))
 
 
 def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:
     """`ValueError` with the first name that differs unless `kept` holds these class names."""
-    there = json.loads(bytes(kept.tolist()))
+    there = class_names_in(kept)
     if there == list(classnames):
         return
     pairs = itertools.zip_longest(there, classnames)
