@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import fewshot_datasets  # noqa: F401  (registers the data sets)
 import multimode_ot
@@ -22,9 +23,11 @@ from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.utils import Logger, collect_env_info, set_random_seed, setup_logger
+from multimode_ot.checkpoints import find_checkpoint, read_checkpoint
 from multimode_ot.config import merge_file, merge_options, require_known
 from multimode_ot.engine import PromptTrainer
 from multimode_ot.errors import Parser, is_expected, one_line_errors
+from multimode_ot.files import require_folder
 from yacs.config import CfgNode
 
 
@@ -84,6 +87,8 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     require_known(
         "DATASET.SUBSAMPLE_CLASSES", cfg.DATASET.SUBSAMPLE_CLASSES, ("all", "base", "new")
     )
+    if not -1 <= cfg.SEED < 2**32:
+        raise ValueError(f"SEED {cfg.SEED}: a seed is less than 2**32, and -1 is unseeded")
     if cfg.RESUME and not Path(cfg.RESUME).is_dir():
         raise FileNotFoundError(f"--resume {cfg.RESUME}: there is no such folder")
     if args.model_dir and not args.eval_only:
@@ -97,25 +102,33 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
 
 def write_to_log(text: str) -> None:
     """Into the log alone: 300 lines of settings would bury what a terminal is watched for."""
-    print(text, file=getattr(sys.stdout, "file", None) or sys.stdout)
+    log = getattr(sys.stdout, "file", None)
+    if log is not None:
+        print(text, file=log)
 
 
 class Output:
     """The output folder of one call, and what the call has put there before its run began."""
 
     def __init__(self, directory: str):
-        self.directory = Path(directory)
-        self.before = set(self.directory.iterdir()) if self.directory.is_dir() else set()
+        self.directory = require_folder(directory, "--output-dir")
+        self.before = self.contents()
         ancestors = [self.directory, *self.directory.parents]
         self.new_folders = [folder for folder in ancestors if not folder.exists()]
 
+    def contents(self) -> set[Path]:
+        return {*self.directory.glob("*"), *self.directory.glob("tensorboard/*")}
+
     def take_back(self) -> None:
-        """A refused call leaves nothing behind."""
+        """A refused call leaves nothing behind, unless it has made more than records of itself."""
+        new = sorted(self.contents() - self.before, reverse=True)
+        own = ("log.txt", "run.json", "tensorboard", "events.out.")
+        if not all(path.name.startswith(own) for path in new):
+            return
         if isinstance(sys.stdout, Logger):
             sys.stdout.close()
-        for name in ("log.txt*", "run.json"):
-            for file in set(self.directory.glob(name)) - self.before:
-                file.unlink()
+        for path in new:
+            path.rmdir() if path.is_dir() else path.unlink()
         for folder in self.new_folders:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -130,6 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"--eval-only tests trained prompts, and {cfg.TRAINER.NAME} has none without "
                 "--model-dir (or MODEL.INIT_WEIGHTS)"
             )
+        if args.eval_only and args.model_dir:
+            require_checkpoint(cfg, args)
         output = Output(cfg.OUTPUT_DIR)
     if cfg.SEED >= 0:
         set_random_seed(cfg.SEED)
@@ -137,12 +152,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def on_error(error: BaseException) -> None:
         write_to_log(traceback.format_exc())
-        if is_expected(error) and not hasattr(trainer, "time_start"):
+        if is_expected(error) and not has_trained(trainer):
+            if hasattr(trainer, "close_writer"):
+                trainer.close_writer()
             output.take_back()
 
     log = f", and {cfg.OUTPUT_DIR}/log.txt"
     with one_line_errors(on_error, log):
-        setup_logger(cfg.OUTPUT_DIR)
+        setup_logger(str(output.directory / "log.txt"))
         if torch.cuda.is_available() and cfg.USE_CUDA:
             torch.backends.cudnn.benchmark = True
         print(f"Settings and system information are in the log of {cfg.OUTPUT_DIR}")
@@ -153,6 +170,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             trainer.test()
         elif not args.no_train:
             trainer.train()
+
+
+def has_trained(trainer: Any) -> bool:
+    """Whether a batch was finished, so that a log is more than that of a refused call."""
+    if not hasattr(trainer, "time_start"):
+        return False
+    return trainer.epoch > trainer.start_epoch or getattr(trainer, "batch_idx", 0) > 0
+
+
+def require_checkpoint(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Refuse a checkpoint that is not there, or none, before any data are read."""
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    if issubclass(trainer, PromptTrainer) and trainer.method.trains:
+        name = trainer.method.checkpoint_name
+        read_checkpoint(find_checkpoint(args.model_dir, name, args.load_epoch))
 
 
 def needs_weights(cfg: CfgNode) -> bool:

@@ -56,11 +56,11 @@ def main() -> None:
                 known[key] = in_subprocess(__file__, *arguments)
             rows.append({"varied": varied} | point | known[key])
             print(rows[-1], flush=True)
-    with (HERE / "growth.csv").open("w", newline="") as file:
+    with (HERE / "growth.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    (HERE / "growth.md").write_text(as_markdown(rows, args.runs))
+    (HERE / "growth.md").write_text(as_markdown(rows, args.runs), encoding="utf-8")
     plot(rows)
 
 
@@ -119,7 +119,7 @@ def as_markdown(rows: list[dict], runs: int) -> str:
 
 def processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    names = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in names if line.startswith("model name")]
     return models[0] if models else platform.processor()
 

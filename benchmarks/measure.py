@@ -24,7 +24,7 @@ def peak_bytes(run: Callable[[], object]) -> int:
     built before counts, and short peaks are not missed. Call it in a process of its own: memory
     that an earlier call left with the allocator would be used again and not seen.
     """
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before = _status("VmRSS")
     run()
     return _status("VmHWM") - before
@@ -33,14 +33,14 @@ def peak_bytes(run: Callable[[], object]) -> int:
 def in_subprocess(script: str, *arguments: object) -> dict:
     """The JSON object in the last line that `python script arguments` prints."""
     command = [sys.executable, script, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8")
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed with exit status {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def _status(key: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"/proc/self/status has no {key}")

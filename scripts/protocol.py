@@ -24,11 +24,23 @@ from multimode_ot.files import write_whole
 from multimode_ot.protocol_tables import few_classes
 from multimode_ot.result_tree import FOLDERS
 from multimode_ot.results import harmonic_mean
-from runs import CHECKOUT, Job, Run, RunFailed, data_root, make_run, output_root
+from protocol_runs import (
+    ZERO_SHOT,
+    base2new_runs,
+    fewshot_run,
+    is_whole,
+    numbers,
+    runs_of,
+    source_name,
+    source_run,
+    transfer_run,
+    words_of,
+    zero_shot,
+)
+from runs import CHECKOUT, Job, Run, RunFailed, data_root, output_root
 from tabulate import tabulate
 
-DEMO, IMAGENET = "digits", "imagenet"
-ZERO_SHOT = "ZeroshotCLIP"
+DEMO = "digits"
 TARGETS = (
     "caltech101",
     "oxford_pets",
@@ -53,26 +65,6 @@ COMMANDS = (
     "dg_test",
     "compare",
 )
-
-
-def zero_shot(job: Job) -> Job:
-    """Zero-shot CLIP under the same conditions: of the options, those of backbone and input."""
-    pairs = zip(job.options[::2], job.options[1::2], strict=True)
-    shared = [p for p in pairs if p[0].startswith(("MODEL.BACKBONE", "INPUT", "DATALOADER"))]
-    options = tuple(word for pair in shared for word in pair)
-    return replace(job, method=ZERO_SHOT, seed=1, options=options)
-
-
-def base2new_runs(job: Job) -> tuple[Run, Run]:
-    place = "{dataset}/shots_{shots}/{method}/{config}/seed{seed}"
-    shots = ("DATASET.NUM_SHOTS", job.shots, "DATASET.SUBSAMPLE_CLASSES")
-    trained = job.folder(f"base2new/train_base/{place}")
-    tested = job.folder(f"base2new/test_new/{place}")
-    name = f"{job.method} on {job.dataset}, seed {job.seed}"
-    return (
-        make_run(f"{name}, base classes", job, trained, *shots, "base"),
-        make_run(f"{name}, new classes", job, tested, *shots, "new", model=trained),
-    )
 
 
 def base2new_train(job: Job) -> None:
@@ -103,12 +95,6 @@ def base2new_test(job: Job) -> None:
     print(f"\n{new.title}: {results['accuracy']:.2f}%, see {new.directory}")
 
 
-def fewshot_run(job: Job) -> Run:
-    place = job.folder("fewshot/{dataset}/shots_{shots}/{method}/{config}/seed{seed}")
-    title = f"{job.method} on {job.dataset}, {job.shots} shots, seed {job.seed}"
-    return make_run(title, job, place, "DATASET.NUM_SHOTS", job.shots)
-
-
 def fewshot(job: Job, shots: Sequence[int]) -> None:
     """Train and test on all classes, for each number of shots."""
     rows = []
@@ -120,26 +106,10 @@ def fewshot(job: Job, shots: Sequence[int]) -> None:
     print(tabulate(rows, ["shots", "accuracy %", "time s", "files"], floatfmt=("", ".2f", ".0f")))
 
 
-def source_run(job: Job) -> Run:
-    """The run that trains on all classes of the source data set, `job.dataset`."""
-    place = job.folder("{dataset}/{method}/{config}_{shots}shots/seed{seed}")
-    title = f"{job.method} on {job.dataset}, seed {job.seed}"
-    return make_run(title, job, place, "DATASET.NUM_SHOTS", job.shots)
-
-
 def xd_train(job: Job) -> None:
     """Train the prompts that xd_test and dg_test test elsewhere."""
     run = source_run(job)
     print(f"\n{run.title}: {run.results()['accuracy']:.2f}%, see {run.directory}")
-
-
-def transfer_run(job: Job, target: str) -> Run:
-    """Test prompts of the source data set, `job.dataset`, on a target as it is."""
-    origin = "" if job.dataset == IMAGENET else "_from_{dataset}"
-    place = job.folder("evaluation/{method}/{config}_{shots}shots" + origin)
-    title = f"{job.method} from {job.dataset} on {target}, seed {job.seed}"
-    model = source_run(job).directory
-    return make_run(title, job, place / target / f"seed{job.seed}", dataset=target, model=model)
 
 
 def transfer(job: Job, targets: Sequence[str]) -> None:
@@ -161,23 +131,24 @@ def compare(datasets: Sequence[str]) -> None:
     """Run what is missing of a whole comparison, then print and write its table."""
     protocol = os.environ.get("PROTOCOL") or "base2new"
     require_known("PROTOCOL", protocol, FOLDERS)
-    methods = (os.environ.get("METHODS") or " ".join(COMPARED)).split()
+    methods = words_of("METHODS", " ".join(COMPARED))
     seeds, shots = numbers("SEEDS", "1 2 3"), numbers("SHOTS", "16", smallest=-1)
     if not datasets:
         datasets = {"cross_dataset": TARGETS, "domain": IMAGENET_VARIANTS}.get(protocol, [DEMO])
     datasets = [config_name(name) for name in datasets]
     for method in methods:
         find_method(method)
-    require_data(datasets)
+    require_data(datasets, protocol)
     failed = []
-    for job in [
-        Job(protocol, method, seed, dataset, number, common_backbone=True)
+    # All are made before the first is run: what one of them refuses is refused at once.
+    for runs in [
+        runs_of(Job(protocol, method, seed, dataset, number, common_backbone=True))
         for dataset in datasets
         for number in shots
         for method in methods
         for seed in (seeds if find_method(method).trains else [1])
     ]:
-        for run in runs_of(job):
+        for run in runs:
             try:
                 run.results()
             except RunFailed as error:
@@ -185,7 +156,11 @@ def compare(datasets: Sequence[str]) -> None:
                 break
     if failed:
         print("\n".join(failed))
-    write_tables(protocol, methods, datasets, shots)
+    try:
+        write_tables(protocol, methods, datasets, shots)
+    except FileNotFoundError:  # no run has a result, and each has said why
+        if not failed:
+            raise
     if failed:
         raise SystemExit(STATUS)
 
@@ -200,7 +175,7 @@ def write_tables(
     chosen = ["--protocol", protocol, "--methods", *methods, "--datasets"]
     chosen += [READERS[name].__name__ for name in datasets]
     if protocol in ("cross_dataset", "domain"):
-        chosen += ["--source", os.environ.get("SOURCE") or IMAGENET]
+        chosen += ["--source", source_name()]
     for tabulated in [shots] if protocol == "fewshot" else [[number] for number in shots]:
         options = [str(root), *chosen, "--shots", *map(str, tabulated)]
         own = f"_{tabulated[0]}shots" if len(shots) > 1 and protocol != "fewshot" else ""
@@ -211,35 +186,23 @@ def write_tables(
         print(f"\nWritten to {folder} as {protocol}{own}.md, .csv and .json")
 
 
-def numbers(name: str, default: str, smallest: int = 0) -> list[int]:
-    """The whole numbers in an environment variable."""
-    words = (os.environ.get(name) or default).split()
-    for word in words:
-        if not word.removeprefix("-").isdecimal() or int(word) < smallest:
-            raise ValueError(f"{name}={os.environ[name]}: {word!r} is no number from {smallest}")
-    return [int(word) for word in words]
-
-
-def runs_of(job: Job) -> list[Run]:
-    """All runs of a protocol for one method, seed, data set and number of shots."""
-    if job.protocol == "base2new":
-        return list(base2new_runs(job))
-    if job.protocol == "fewshot":
-        return [fewshot_run(job)]
-    source = replace(job, protocol="cross_dataset", dataset=os.environ.get("SOURCE") or IMAGENET)
-    return [*([source_run(source)] if job.trains else []), transfer_run(source, job.dataset)]
-
-
 def require_trained(run: Run, command: str) -> None:
     if run.finished() is None:
         raise ValueError(f"nothing trained in {run.directory}: first run bash {command}")
 
 
-def require_data(names: Sequence[str]) -> None:
+def require_data(names: Sequence[str], protocol: str) -> None:
     """One clear line for each data set that cannot be used."""
-    unusable = [finding for finding in check(names, str(data_root())) if not finding.usable]
+    findings = check(names, str(data_root()))
+    unusable = [str(finding) for finding in findings if not finding.usable]
+    if protocol == "base2new":
+        unusable += [
+            f"{f.name}: it has 1 class, so that no new one is left"
+            for f in findings
+            if f.classes == 1
+        ]
     if unusable:
-        raise ValueError("\n".join(map(str, unusable)))
+        raise ValueError("\n".join(unusable))
 
 
 def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:
@@ -255,18 +218,22 @@ def main(arguments: Sequence[str]) -> None:
     if command == "compare":
         return compare(words)
     usage = f"usage: bash scripts/{command}.sh METHOD SEED [DATASET] [KEY VALUE ...]"
-    if len(words) < 2 or not words[1].isdigit():
+    if len(words) < 2:
         raise ValueError(usage)
+    if not is_whole(words[1]):
+        raise ValueError(f"SEED {words[1]!r} is no whole number: {usage}")
     method, seed, *words = words
     methods = [p.name for p in (CHECKOUT / "configs/trainers").iterdir() if p.is_dir()]
     require_known("METHOD", method, methods)
     # A KEY of the options has a dot or capitals; a data set has neither.
-    named = leading(words[:1], lambda word: word == word.lower() and not word.isdigit())
+    named = leading(words[:1], lambda word: word == word.lower() and not is_whole(word))
     words = words[len(named) :]
-    shots = [int(word) for word in leading(words, str.isdigit)] if command == "fewshot" else []
-    number = numbers("SHOTS", "16", smallest=-1)[0]
+    shots = [int(word) for word in leading(words, is_whole)] if command == "fewshot" else []
+    number, *more = numbers("SHOTS", "16", smallest=-1)
+    if more:
+        raise ValueError(f"SHOTS={os.environ['SHOTS']}: {command}.sh takes one number")
     transfers = command in ("xd_test", "dg_test")
-    source = os.environ.get("SOURCE") or IMAGENET
+    source = source_name()
     default = source if command.startswith(("xd", "dg")) else DEMO
     dataset = source if transfers else (config_name(named[0]) if named else default)
     protocol = {"base2new_train": "base2new", "base2new_test": "base2new"}.get(command, command)
@@ -275,19 +242,24 @@ def main(arguments: Sequence[str]) -> None:
     if transfers:
         targets = TARGETS if command == "xd_test" else IMAGENET_VARIANTS
         targets = [config_name(named[0])] if named else targets
-        require_data(targets)
+        require_data(targets, protocol)
         return transfer(job, targets)
-    require_data([dataset])
+    require_data([dataset], protocol)
     if command == "fewshot":
         return fewshot(job, shots or FEW_SHOTS)
     return {"xd_train": xd_train, "base2new_test": base2new_test}.get(command, base2new_train)(job)
 
 
-if __name__ == "__main__":
+def run_command(arguments: Sequence[str]) -> None:
+    """The command line: ends with one line and status 2 where something is wrong."""
     with one_line_errors():
         try:
-            main(sys.argv[1:])
+            main(arguments)
         except RunFailed as failure:
             if not failure.has_said_why:
                 print(f"error: {failure}", file=sys.stderr)
             raise SystemExit(STATUS) from None
+
+
+if __name__ == "__main__":
+    run_command(sys.argv[1:])

@@ -24,6 +24,7 @@ from dassl.data.datasets import build_dataset
 from multimode_ot.backbone import load_clip
 from multimode_ot.errors import STATUS
 from multimode_ot.factory import find_method
+from multimode_ot.files import require_folder
 from multimode_ot.provenance import data_of_run, describe, differences
 from multimode_ot.results import FILE_NAME, config_hash, read_results
 from multimode_ot.run import settings_record
@@ -59,7 +60,7 @@ class Job:
         # Zero-shot CLIP stands beside every method and may lack a config of that name.
         if named and (self.trains or config_file(self.method, named).is_file()):
             return named
-        table = yaml.safe_load((CHECKOUT / "configs/defaults.yaml").read_text())
+        table = yaml.safe_load((CHECKOUT / "configs/defaults.yaml").read_text(encoding="utf-8"))
         configs = table[self.method]
         by_dataset = configs[self.protocol]
         if self.common_backbone:
@@ -211,7 +212,8 @@ class RunFailed(Exception):
 
 
 def output_root() -> Path:
-    return Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
+    root = Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
+    return require_folder(root, "OUTPUT")
 
 
 def config_file(method: str, name: str) -> Path:
@@ -233,6 +235,9 @@ def make_run(
     """A training run of `job`, or an evaluation of what was trained in `model`.
 
     A method that trains nothing is evaluated either way.
+
+    Raises:
+        OSError, ValueError: what `train.setup_cfg` refuses.
     """
     config = config_file(job.method, job.config)
     data = CHECKOUT / f"configs/datasets/{dataset or job.dataset}.yaml"
@@ -241,9 +246,9 @@ def make_run(
     arguments += ["--output-dir", directory]
     if model is not None or not job.trains:
         arguments.append("--eval-only")
+    plain = [str(a) for a in [*arguments, *options, *job.options]]
+    cfg = train.setup_cfg(train.parse_arguments(plain))
     if model is not None and job.trains:
-        plain = [str(a) for a in [*arguments, *options, *job.options]]
-        cfg = train.setup_cfg(train.parse_arguments(plain))
         arguments += ["--model-dir", model]
         # The weights that the training has tested itself; without an epoch, the best are loaded.
         if cfg.TEST.FINAL_MODEL != "best_val":

@@ -132,7 +132,10 @@ def test_a_class_name_that_is_no_text_is_refused_in_raw_annotations_too(tmp_path
 @pytest.mark.parametrize("config", ["dtd", "image_folder", "digits"])
 def test_a_root_that_is_a_file_is_named(config, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["--root", str(tmp_path / "file"), config]) == 1
+    with pytest.raises(SystemExit) as ended:
+        main(["--root", str(tmp_path / "file"), config])
+    assert ended.value.code == 2
+    assert f"error: --root {tmp_path}/file is a file" in capsys.readouterr().err
     (finding,) = check([config], str(tmp_path / "file"))
     assert finding.problems[0].startswith("not a directory: ")
 

@@ -23,6 +23,7 @@ from contextlib import redirect_stdout
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
+from typing import NoReturn
 
 from dassl.utils.images import image_fault
 from tqdm import tqdm
@@ -181,9 +182,16 @@ def _shots(text: str) -> int:
     return int(text)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with one line and status 2, where argparse prints several lines."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {printable(message)} ({self.prog} --help shows what there is)\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m fewshot_datasets.check", description="Check data sets for completeness."
     )
     parser.add_argument("names", nargs="*", help="data sets; default: all published ones")
@@ -203,7 +211,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         names = [config_name(name) for name in args.names] or list(PUBLISHED)
     except ValueError as e:
-        parser.error(printable(str(e)))
+        parser.error(str(e))
+    if os.path.exists(args.root) and not os.path.isdir(args.root):
+        parser.error(f"--root {args.root} is a file, not a folder of data sets")
     findings = check(names, args.root, args.deep, args.shots)
     print(table(findings))
     return 0 if all(f.usable for f in findings) else 1

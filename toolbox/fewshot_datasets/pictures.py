@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,9 @@ def list_pictures(directory: Path, folder: str, left_out: LeftOut) -> list[str]:
     Raises DatasetError if there are none, and for names that no text encoder or split file takes.
     """
     fault = "has a backslash" if "\\" in folder else "" if _is_text(folder) else "is no Unicode"
+    encoding = sys.getfilesystemencoding()
+    if fault == "is no Unicode" and encoding != "utf-8":
+        fault += f" where names are read as {encoding} (PYTHONUTF8=1 reads them as UTF-8)"
     if fault:
         raise DatasetError(f"the name of the class folder {directory / folder} {fault}; rename it")
     images, beside = [], LeftOut()

@@ -40,6 +40,12 @@ class CLIP(nn.Module):
         missing = [k for k in _ALWAYS_THERE if k not in state]
         if missing:
             raise ValueError(f"{no_clip}: it lacks {missing}")
+        for key, axes in _ALWAYS_THERE.items():
+            shape = getattr(state[key], "shape", None)
+            if shape is None or len(shape) != axes:
+                raise ValueError(
+                    f"{no_clip}: {key} is {shape and tuple(shape)}, not a tensor of {axes} axes"
+                )
         self.name = name
         width, embed = state["text_projection"].shape
         with torch.device("meta"):
@@ -47,6 +53,10 @@ class CLIP(nn.Module):
                 self.visual = _vision_tower(state, embed)
             except KeyError as error:
                 raise ValueError(f"{no_clip}: it lacks {error}") from None
+            except ValueError as error:  # a tensor of another number of axes
+                raise ValueError(
+                    f"{no_clip}: a tensor of visual has the wrong shape ({error})"
+                ) from None
             self.transformer = Transformer(width, _count_blocks(state, "transformer.resblocks."))
             self.token_embedding = nn.Embedding(*state["token_embedding.weight"].shape)
             self.positional_embedding = nn.Parameter(
@@ -144,14 +154,15 @@ class CLIP(nn.Module):
 
 
 _ARCHIVE_CONSTANTS = {"input_resolution", "context_length", "vocab_size"}
-_ALWAYS_THERE = (
-    "text_projection",
-    "positional_embedding",
-    "token_embedding.weight",
-    "ln_final.weight",
-    "logit_scale",
-    "visual.conv1.weight",
-)
+# With the number of their axes.
+_ALWAYS_THERE = {
+    "text_projection": 2,
+    "positional_embedding": 2,
+    "token_embedding.weight": 2,
+    "ln_final.weight": 1,
+    "logit_scale": 0,
+    "visual.conv1.weight": 4,
+}
 
 
 def _count_blocks(state: Mapping[str, Tensor], prefix: str) -> int:

@@ -67,7 +67,21 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{path} is not read as a checkpoint: {_reason(error)}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
-    return content if "state_dict" in content else {"state_dict": content}
+    checkpoint = content if "state_dict" in content else {"state_dict": content}
+    try:
+        require_tensors(checkpoint["state_dict"])
+    except ValueError as error:
+        raise ValueError(f"{path} is not a checkpoint: {error}") from None
+    return checkpoint
+
+
+def require_tensors(state: Any) -> None:
+    """Raise `ValueError` unless `state` maps names to tensors."""
+    if not isinstance(state, Mapping):
+        raise ValueError(f"the state dict is a {type(state).__name__}")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise ValueError(f"{name!r} of the state dict is a {type(value).__name__}, no tensor")
 
 
 def tensors_digest(state: Mapping[str, torch.Tensor]) -> str:

@@ -86,6 +86,7 @@ def merge_file(cfg: CfgNode, path: str) -> None:
 
     Raises:
         FileNotFoundError: no such file; the folder's YAML files are listed.
+        OSError: one that cannot be read.
         ValueError: an unknown key, a value of the wrong type, or no YAML mapping.
     """
     file = Path(path)
@@ -97,6 +98,8 @@ def merge_file(cfg: CfgNode, path: str) -> None:
         raise FileNotFoundError(f"no config file {path}: {hint}{file.parent} has {there}")
     try:
         new = CfgNode.load_cfg(file.read_text(encoding="utf-8-sig"))
+    except OSError:
+        raise
     except Exception as error:  # the YAML reader's own errors have no common type
         raise ValueError(f"{path} is not a YAML config: {error}") from None
     for key, value in flatten(new).items():

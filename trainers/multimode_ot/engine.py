@@ -6,7 +6,9 @@ registered, so only prompts are trained, saved and loaded.
 
 from __future__ import annotations
 
+import io
 import math
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +28,7 @@ from .config import FINGERPRINTS, Check, require_known
 from .evaluation import Predictions
 from .factory import build_model, settings_of
 from .model import PromptedCLIP
+from .prompts import CLASS_NAMES
 from .run import Run
 from .sources import check_backbone
 
@@ -57,6 +60,15 @@ class PromptTrainer(TrainerX):
         require_known("DATASET.FINGERPRINT", fingerprint, FINGERPRINTS)
         require_known("TEST.SPLIT", cfg.TEST.SPLIT, ("val", "test"))
         require_known("TEST.FINAL_MODEL", cfg.TEST.FINAL_MODEL, ("last_step", "best_val"))
+        if cls.method.trains and cfg.OPTIM.MAX_EPOCH < 1:
+            raise ValueError(f"OPTIM.MAX_EPOCH is {cfg.OPTIM.MAX_EPOCH}, but must be at least 1")
+        for key, (value, wanted, reason) in {
+            "INPUT.NO_TRANSFORM": (cfg.INPUT.NO_TRANSFORM, False, "CLIP takes tensors"),
+            "DATALOADER.K_TRANSFORMS": (cfg.DATALOADER.K_TRANSFORMS, 1, "one view is trained on"),
+            "OPTIM.STAGED_LR": (cfg.OPTIM.STAGED_LR, False, "prompts have no layers"),
+        }.items():
+            if value != wanted:
+                raise ValueError(f"{key} is {value}, but must be {wanted}: {reason}")
         cls.method.check_settings(Check(settings_of(cfg, cls.method.name), cls.method.name))
 
     def _try_settings(self, cfg: CfgNode) -> None:
@@ -71,12 +83,20 @@ class PromptTrainer(TrainerX):
         settings.defrost()
         settings.PREC = "fp32"  # as the backbone was loaded: nothing is copied
         with torch.random.fork_rng(devices=[]):
-            build_model(self.method.name, clip, ["x"], settings)
+            model = build_model(self.method.name, clip, ["x"], settings)
+        initial = cfg.MODEL.INIT_WEIGHTS
+        if initial:
+            with redirect_stdout(io.StringIO()):
+                state = read_checkpoint(initial)
+                if CLASS_NAMES not in model.prompt_learner.state_dict():  # else it needs its own
+                    self._load_prompts(initial, state, model)
 
     def build_model(self) -> None:
         cfg, name = self.cfg, self.method.name
         clip, classnames = self._clip, self.dm.dataset.classnames
         del self._clip
+        if cfg.TEST.SPLIT == "val":
+            self._require_validation_images("TEST.SPLIT", "val", "test")
         self.run.has_data(self.dm.dataset)
         for names in one_prompt(classnames, clip.context_length):
             print(f"Of the classes {', '.join(map(repr, names))} only the first can be predicted")
@@ -88,7 +108,8 @@ class PromptTrainer(TrainerX):
         trained = sum(p.numel() for p in learner.parameters())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
-            self._load_prompts(cfg.MODEL.INIT_WEIGHTS, read_checkpoint(cfg.MODEL.INIT_WEIGHTS))
+            initial = read_checkpoint(cfg.MODEL.INIT_WEIGHTS)
+            self._load_prompts(cfg.MODEL.INIT_WEIGHTS, initial, self.model)
         if not self.method.trains:
             return
         self.optim = build_optimizer(learner, cfg.OPTIM)
@@ -109,8 +130,6 @@ class PromptTrainer(TrainerX):
             return
         if self.cfg.TEST.FINAL_MODEL == "best_val":
             self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
-        if self.cfg.TEST.SPLIT == "val":
-            self._require_validation_images("TEST.SPLIT", "val", "test")
         self.run.trains = True
         super().train()
 
@@ -222,19 +241,19 @@ class PromptTrainer(TrainerX):
         checkpoint = read_checkpoint(path)
         self.run.require_fitting(checkpoint, path, best=path.name == BEST)
         if directory:  # the initial weights are in the model already
-            self._load_prompts(path, checkpoint)
+            self._load_prompts(path, checkpoint, self.model)
         self.run.require_own_results(self.model)
 
-    def _load_prompts(self, path: Any, checkpoint: dict[str, Any]) -> None:
+    def _load_prompts(self, path: Any, checkpoint: dict[str, Any], model: PromptedCLIP) -> None:
         try:
-            report = self.model.load_prompts(checkpoint["state_dict"])
+            report = model.load_prompts(checkpoint["state_dict"])
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         if report.missed:
             raise ValueError(f"{path} lacks prompts of {self.method.name}: {report.missed}")
         if report.unexpected:
             print(f"Unknown entries of {path} left out: {', '.join(report.unexpected)}")
-        remark = self.model.remark_on(report)
+        remark = model.remark_on(report)
         if remark:
             print(f"{path}: {remark}")
         epoch = checkpoint.get("epoch")

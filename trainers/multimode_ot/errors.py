@@ -14,9 +14,16 @@ from typing import NoReturn
 
 STATUS = 2  # of every expected error, as argparse has it
 # Errors of these types are for the user where a package of this project raised them.
-_FOR_THE_USER = (ValueError, ImportError, AssertionError, FloatingPointError, UnpicklingError)
+_FOR_THE_USER = (
+    ValueError,
+    ImportError,
+    AssertionError,
+    FloatingPointError,
+    NotImplementedError,
+    UnpicklingError,
+)
 _PACKAGES = ("multimode_ot", "dassl", "fewshot_datasets")
-_PROGRAMS = ("__main__", "train", "protocol", "runs")
+_PROGRAMS = ("__main__", "train", "protocol", "protocol_runs", "runs")
 
 
 class Parser(argparse.ArgumentParser):

@@ -27,6 +27,21 @@ def write_whole(path: str | os.PathLike, write: Callable[[TextIO], Any]) -> Path
     return path
 
 
+def require_folder(path: str | os.PathLike, name: str) -> Path:
+    """Raise `NotADirectoryError` unless a path is a folder, or can become one.
+
+    Args:
+        name: of the option that gives it.
+    """
+    path = Path(path)
+    for place in (path, *path.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise NotADirectoryError(f"{name} {path}: {place} is a file, not a folder")
+            break
+    return path
+
+
 def write_json(path: str | os.PathLike, content: Any) -> Path:
     """Indented JSON, whole or not at all. NaN and Inf, which JSON has not, are a `ValueError`."""
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)

@@ -69,7 +69,7 @@ def _mkl_is_slow() -> bool:
     if not (wide and torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         return False
     try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:  # not Linux: the products stay torch's own
         return False
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from .backbone import CLIP
+from .checkpoints import require_tensors
 from .class_tokens import check_classnames
 from .config import PRECISIONS, Check
 from .precision import Precision
@@ -179,7 +180,8 @@ class PromptedCLIP(nn.Module, ABC):
         size = (3, self.clip.resolution, self.clip.resolution)
         if images.ndim != 4 or tuple(images.shape[1:]) != size:
             raise ValueError(
-                f"images of shape {tuple(images.shape)}: {self.clip.name} takes (B, *{size})"
+                f"images of shape {tuple(images.shape)}: {self.clip.name} takes "
+                f"(B, {', '.join(map(str, size))})"
             )
         with self.tower_context(images.device):
             image = self.image_features(images)
@@ -222,9 +224,10 @@ class PromptedCLIP(nn.Module, ABC):
         Frozen weights and class-dependent buffers in it are ignored.
 
         Raises:
-            ValueError: it holds no prompt of this method, one of another shape, or prompts that
-                belong to other classes.
+            ValueError: it is no state dict, holds no prompt of this method, one of another shape,
+                or prompts that belong to other classes.
         """
+        require_tensors(state)
         own = self.prompt_learner.state_dict()
         targets = self.prompt_keys(state)
         used = tuple(k for k, target in targets.items() if target in own)

@@ -31,8 +31,11 @@ def clip_package() -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
             import clip
-    except ImportError as error:
-        raise ImportError(f"OpenAI's clip package cannot be imported ({error}): {advice}") from None
+    except Exception as error:  # whatever a package of that name does
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        raise ImportError(
+            f"OpenAI's clip package cannot be imported ({kind}{error}): {advice}"
+        ) from None
     missing = [n for n in ("available_models", "tokenize", "clip") if not hasattr(clip, n)]
     if missing:
         raise ImportError(
@@ -104,7 +107,12 @@ def read_weights(name: str) -> Mapping[str, Tensor]:
     if _is_torchscript(path):  # OpenAI's own files; no Python code is unpickled from them
         with warnings.catch_warnings():  # that the format is old is nothing its user can change
             warnings.filterwarnings("ignore", "`?torch.jit.load")
-            return torch.jit.load(str(path), map_location="cpu").state_dict()
+            try:
+                return torch.jit.load(str(path), map_location="cpu").state_dict()
+            except RuntimeError:
+                raise ValueError(
+                    f"{path} is not an OpenAI CLIP state dict: it is a damaged TorchScript archive"
+                ) from None
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = io.BytesIO(stream.read())

@@ -5,10 +5,13 @@ seed gives the batches it gives elsewhere.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from operator import attrgetter
 from typing import Any
 
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 from yacs.config import CfgNode
@@ -62,6 +65,20 @@ def build_data_loader(
         pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
         multiprocessing_context="fork" if fork else None,
     )
+
+
+def _try_transform(cfg: CfgNode, is_train: bool) -> None:
+    """Refuse settings of `INPUT` that make no transform, before readers write anything."""
+    try:
+        with redirect_stdout(StringIO()):
+            transform = build_transform(cfg, is_train)
+        if transform is not None:
+            with torch.random.fork_rng(devices=[]):
+                transform(Image.new("RGB", tuple(2 * edge for edge in reversed(cfg.INPUT.SIZE))))
+    except (AssertionError, NotImplementedError):  # of `build_transform` itself
+        raise
+    except Exception as error:  # torchvision has no common type for what it refuses
+        raise ValueError(f"No transform can be made of the settings INPUT: {error}") from error
 
 
 class DatasetWrapper(Dataset):
@@ -130,6 +147,10 @@ class DataManager:
         dataset_wrapper: Callable[..., Dataset] | None = None,
     ) -> None:
         reads_as_seen(cfg)  # refuses a wrong setting before readers write anything
+        customs = {True: custom_tfm_train, False: custom_tfm_test}
+        for is_train, custom in customs.items():
+            if custom is None:
+                _try_transform(cfg, is_train)
         dataset = build_dataset(cfg)
         if not dataset.test:
             raise AssertionError(
@@ -137,7 +158,7 @@ class DataManager:
                 f'(looked in "{dataset.dataset_dir or cfg.DATASET.ROOT}")'
             )
         transforms = {}
-        for is_train, custom in ((True, custom_tfm_train), (False, custom_tfm_test)):
+        for is_train, custom in customs.items():
             if custom is None:
                 transforms[is_train] = build_transform(cfg, is_train)
             else:

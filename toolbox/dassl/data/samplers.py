@@ -5,6 +5,8 @@ from typing import Any
 from torch.utils.data.sampler import RandomSampler, Sampler, SequentialSampler
 from yacs.config import CfgNode
 
+SAMPLERS = {"RandomSampler": RandomSampler, "SequentialSampler": SequentialSampler}
+
 
 def build_sampler(
     sampler_type: str,
@@ -15,7 +17,6 @@ def build_sampler(
     n_ins: int = 16,
 ) -> Sampler:
     """The sampler of that name; `ValueError` for an unknown one."""
-    samplers = {"RandomSampler": RandomSampler, "SequentialSampler": SequentialSampler}
-    if sampler_type not in samplers:
-        raise ValueError(f"Unknown sampler type: {sampler_type}. There are {list(samplers)}")
-    return samplers[sampler_type](data_source)
+    if sampler_type not in SAMPLERS:
+        raise ValueError(f"Unknown sampler type: {sampler_type}. There are {list(SAMPLERS)}")
+    return SAMPLERS[sampler_type](data_source)

@@ -21,6 +21,7 @@ from dassl.utils import AverageMeter, MetricMeter, load_checkpoint
 
 from ._base import Names, TrainerBase
 from ._batches import batches, print_beside_bar
+from ._settings import check_settings
 
 __all__ = ["SimpleTrainer", "TrainerBase", "TrainerX"]
 
@@ -31,6 +32,7 @@ class SimpleTrainer(TrainerBase):
     def __init__(self, cfg: CfgNode) -> None:
         super().__init__()
         self.check_cfg(cfg)
+        check_settings(cfg)
         cuda = torch.cuda.is_available() and cfg.USE_CUDA
         self.device = torch.device("cuda" if cuda else "cpu")
         self.start_epoch = self.epoch = 0

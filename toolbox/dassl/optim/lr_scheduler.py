@@ -95,6 +95,13 @@ class LinearWarmupScheduler(_WarmupScheduler):
         return [lr * self.last_epoch / self.warmup_epoch for lr in self.base_lrs]
 
 
+# Their classes, and the keys of their rates.
+WARMUPS = {
+    "constant": (ConstantWarmupScheduler, "WARMUP_CONS_LR"),
+    "linear": (LinearWarmupScheduler, "WARMUP_MIN_LR"),
+}
+
+
 def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
     """The schedule named by `optim_cfg.LR_SCHEDULER`, with warm-up if `WARMUP_EPOCH > 0`.
 
@@ -107,16 +114,12 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
         return scheduler
     if not optim_cfg.WARMUP_RECOUNT:
         scheduler.last_epoch = optim_cfg.WARMUP_EPOCH
-    kinds = {
-        "constant": (ConstantWarmupScheduler, optim_cfg.WARMUP_CONS_LR),
-        "linear": (LinearWarmupScheduler, optim_cfg.WARMUP_MIN_LR),
-    }
-    if optim_cfg.WARMUP_TYPE not in kinds:
+    if optim_cfg.WARMUP_TYPE not in WARMUPS:
         raise ValueError(
-            f"OPTIM.WARMUP_TYPE must be one of {list(kinds)}, but got {optim_cfg.WARMUP_TYPE}"
+            f"OPTIM.WARMUP_TYPE must be one of {list(WARMUPS)}, but got {optim_cfg.WARMUP_TYPE}"
         )
-    kind, rate = kinds[optim_cfg.WARMUP_TYPE]
-    return kind(optimizer, scheduler, optim_cfg.WARMUP_EPOCH, rate)
+    kind, rate = WARMUPS[optim_cfg.WARMUP_TYPE]
+    return kind(optimizer, scheduler, optim_cfg.WARMUP_EPOCH, optim_cfg[rate])
 
 
 def _main_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> LRScheduler:
