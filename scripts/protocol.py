@@ -236,10 +236,15 @@ def require_trained(run: Run, command: str) -> None:
 
 
 def require_data(names: Sequence[str]) -> None:
-    """One clear line for each data set that cannot be used."""
-    unusable = [finding for finding in check(names, str(data_root())) if not finding.usable]
+    """One clear line for each data set that cannot be used, and one for each remark on others."""
+    findings = check(names, str(data_root()))
+    unusable = [finding for finding in findings if not finding.usable]
     if unusable:
         raise ValueError("\n".join(map(str, unusable)))
+    # Of finished runs nobody reads the data again, and pictures may have been added since.
+    for finding in findings:
+        if finding.notes:
+            print(finding, flush=True)
 
 
 def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:
