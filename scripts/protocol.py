@@ -192,7 +192,7 @@ def require_trained(run: Run, command: str) -> None:
 
 
 def require_data(names: Sequence[str], protocol: str) -> None:
-    """One clear line for each data set that cannot be used."""
+    """One clear line for each data set that cannot be used, and one for each remark on others."""
     findings = check(names, str(data_root()))
     unusable = [str(finding) for finding in findings if not finding.usable]
     if protocol == "base2new":
@@ -203,6 +203,10 @@ def require_data(names: Sequence[str], protocol: str) -> None:
         ]
     if unusable:
         raise ValueError("\n".join(unusable))
+    # Of finished runs nobody reads the data again, and pictures may have been added since.
+    for finding in findings:
+        if finding.notes:
+            print(finding, flush=True)
 
 
 def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:

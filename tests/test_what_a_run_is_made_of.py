@@ -225,6 +225,11 @@ def test_nothing_is_chosen_on_test_images(run, refused, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
+def test_images_that_are_not_normalised_are_remarked_on(run):
+    plain = ("--eval-only", *BASE, "INPUT.TRANSFORMS", "('random_flip',)")
+    assert "INPUT.TRANSFORMS has no 'normalize'" in run("ZeroshotCLIP", *plain)
+
+
 @pytest.mark.parametrize(("key", "value"), [("SPLIT", "vall"), ("FINAL_MODEL", "best")])
 def test_an_unknown_way_to_test_is_no_other_one(run, refused, key, value):
     assert f"TEST.{key} {value!r} is unknown" in refused(run, "CoOp", *BASE, f"TEST.{key}", value)

@@ -13,6 +13,7 @@ def images(number, digest="a", content=None):
 def result(method="CoOp", subset="base", seed=1, weights="w1", **changes):
     settings = {
         "INPUT.SIZE": [224, 224],
+        "INPUT.TRANSFORMS": ["random_flip", "normalize"],
         "TEST.SPLIT": "test",
         "OPTIM.LR": 0.002,
         "SEED": seed,
@@ -87,6 +88,17 @@ def test_methods_have_settings_of_their_own():
 def test_what_makes_numbers_incomparable_is_named_with_both_values_and_files(change, words):
     with pytest.raises(ValueError, match=f"CoOp-base-.*CoOp-base-3.*{words}"):
         require_comparable([*TREE, changed(change, seed=3)])
+
+
+def test_methods_may_augment_differently_but_all_normalise_or_none():
+    for transforms, raises in ((["normalize"], False), (["random_flip"], True)):
+        own = {"INPUT.TRANSFORMS": transforms}
+        other = changed(lambda r, own=own: r["made_of"]["settings"].update(own), method="MaPLe")
+        if not raises:
+            require_comparable([*TREE, other])
+            continue
+        with pytest.raises(ValueError, match=r"normalize in INPUT\.TRANSFORMS is True .* False"):
+            require_comparable([*TREE, other])
 
 
 def test_methods_were_trained_on_the_same_images_of_a_seed():

@@ -95,6 +95,9 @@ def _facts(result: Result) -> Iterator[tuple[str, tuple, Any]]:
     for key in _SHARED:
         if key in record["settings"]:
             yield key, (), record["settings"][key]
+    if "INPUT.TRANSFORMS" in record["settings"]:
+        transforms = record["settings"]["INPUT.TRANSFORMS"]
+        yield "normalize in INPUT.TRANSFORMS", (), "normalize" in transforms
     yield "classes", (dataset, subset), record["classes"]
     yield from _images("test images", (dataset, subset), record["data"]["test"])
     source = trained["settings"].get("DATASET.NAME")

@@ -79,6 +79,8 @@ class PromptTrainer(TrainerX):
                 f"INPUT.SIZE {tuple(cfg.INPUT.SIZE)}: {clip.name} takes "
                 f"{(clip.resolution, clip.resolution)}"
             )
+        if "normalize" not in cfg.INPUT.TRANSFORMS:
+            print("INPUT.TRANSFORMS has no 'normalize': no CLIP was trained on such images")
         settings = settings_of(cfg, self.method.name).clone()
         settings.defrost()
         settings.PREC = "fp32"  # as the backbone was loaded: nothing is copied
