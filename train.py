@@ -112,18 +112,20 @@ class Output:
 
     def __init__(self, directory: str):
         self.directory = require_folder(directory, "--output-dir")
-        self.before = self.contents()
+        self.before = set(self.content())
         ancestors = [self.directory, *self.directory.parents]
         self.new_folders = [folder for folder in ancestors if not folder.exists()]
 
-    def contents(self) -> set[Path]:
-        return {*self.directory.glob("*"), *self.directory.glob("tensorboard/*")}
+    def content(self) -> list[Path]:
+        """What lies in the folder, and in that of the training curves, deepest first."""
+        curves = self.directory / "tensorboard"  # other folders may be those of other runs
+        return sorted([*self.directory.glob("*"), *curves.glob("*")], reverse=True)
 
     def take_back(self) -> None:
         """A refused call leaves nothing behind, unless it has made more than records of itself."""
-        new = sorted(self.contents() - self.before, reverse=True)
-        own = ("log.txt", "run.json", "tensorboard", "events.out.")
-        if not all(path.name.startswith(own) for path in new):
+        new = [path for path in self.content() if path not in self.before]
+        records = ("log.txt", "run.json", "tensorboard", "events.out.")
+        if not all(path.name.startswith(records) for path in new):
             return
         if isinstance(sys.stdout, Logger):
             sys.stdout.close()
