@@ -112,22 +112,27 @@ class Output:
 
     def __init__(self, directory: str):
         self.directory = require_folder(directory, "--output-dir")
-        self.before = set(self.directory.rglob("*"))
+        self.before = set(self.content())
         ancestors = [self.directory, *self.directory.parents]
         self.new_folders = [folder for folder in ancestors if not folder.exists()]
 
+    def content(self) -> list[Path]:
+        """What lies in the folder, and in that of the training curves, deepest first."""
+        curves = self.directory / "tensorboard"  # other folders may be those of other runs
+        return sorted([*self.directory.glob("*"), *curves.glob("*")], reverse=True)
+
     def take_back(self) -> None:
         """A refused call leaves nothing behind, unless it has made more than records of itself."""
-        new = sorted(set(self.directory.rglob("*")) - self.before, reverse=True)
-        files = [path for path in new if not path.is_dir()]
-        if not all(path.name.startswith(("log.txt", "run.json", "events.out.")) for path in files):
+        new = [path for path in self.content() if path not in self.before]
+        records = ("log.txt", "run.json", "tensorboard", "events.out.")
+        if not all(path.name.startswith(records) for path in new):
             return
         if isinstance(sys.stdout, Logger):
             sys.stdout.close()
         for path in new:
             path.rmdir() if path.is_dir() else path.unlink()
         for folder in self.new_folders:
-            if folder.is_dir():
+            if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
 

@@ -12,6 +12,7 @@ import bad_world
 import fewshot_datasets.check
 import multimode_ot.compare
 import pytest
+from multimode_ot.files import require_folder
 
 for folder in (bad_world.CHECKOUT, bad_world.CHECKOUT / "scripts"):
     sys.path.insert(0, str(folder))
@@ -135,6 +136,19 @@ def test_a_training_that_had_begun_keeps_its_log(untouched, monkeypatch, refused
     monkeypatch.setitem(sys.modules, "test_refusals", sys.modules[__name__])
     assert "the loss is NaN" in refused(call, command, monkeypatch)
     assert "Traceback" in (untouched / "new/run/log.txt").read_text(encoding="utf-8")
+
+
+def test_a_refused_call_leaves_what_another_run_has_put_below_its_folder(
+    untouched, monkeypatch, refused
+):
+    def another_run(cfg):
+        (untouched / "new/run/other").mkdir()
+        (untouched / "new/run/other/log.txt").write_text("epoch 1", encoding="utf-8")
+        require_folder("file.txt", "--output-dir")
+
+    monkeypatch.setattr(train, "build_trainer", another_run)
+    assert "file.txt is a file" in refused(call, "train", monkeypatch)
+    assert (untouched / "new/run/other/log.txt").is_file()
 
 
 def test_what_was_unexpected_keeps_its_traceback_and_says_where_to_report_it(
