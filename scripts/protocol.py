@@ -14,8 +14,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from environment import IMAGENET, is_whole, numbers, source_name, words_of
 from fewshot_datasets import READERS
-from fewshot_datasets.check import check, config_name
+from fewshot_datasets.check import config_name
 from multimode_ot.compare import table
 from multimode_ot.config import require_known
 from multimode_ot.errors import STATUS, one_line_errors
@@ -24,10 +25,10 @@ from multimode_ot.files import write_whole
 from multimode_ot.protocol_tables import few_classes
 from multimode_ot.result_tree import FOLDERS
 from multimode_ot.results import harmonic_mean
-from runs import CHECKOUT, Job, Run, RunFailed, data_root, make_run, output_root
+from runs import CHECKOUT, Job, Run, RunFailed, make_run, output_root, require_data
 from tabulate import tabulate
 
-DEMO, IMAGENET = "digits", "imagenet"
+DEMO = "digits"
 ZERO_SHOT = "ZeroshotCLIP"
 TARGETS = (
     "caltech101",
@@ -216,36 +217,6 @@ def write_tables(
         print(f"\nWritten to {folder} as {protocol}{own}.md, .csv and .json")
 
 
-def numbers(name: str, default: str, smallest: int = 0) -> list[int]:
-    """The whole numbers in an environment variable."""
-    words = words_of(name, default)
-    for word in words:
-        if not is_whole(word.removeprefix("-")) or int(word) < smallest:
-            raise ValueError(f"{name}={os.environ[name]}: {word!r} is no number from {smallest}")
-    return [int(word) for word in words]
-
-
-def words_of(name: str, default: str) -> list[str]:
-    """The words in an environment variable."""
-    words = (os.environ.get(name) or default).split()
-    if not words:
-        raise ValueError(f"{name}={os.environ[name]!r}: it is blank; such as {name}={default!r}")
-    return words
-
-
-def is_whole(word: str) -> bool:
-    return word.isascii() and word.isdecimal()
-
-
-def source_name() -> str:
-    """The data set that transferred prompts are from."""
-    given = os.environ.get("SOURCE") or IMAGENET
-    try:
-        return config_name(given)
-    except ValueError as error:
-        raise ValueError(f"SOURCE={given}: {error}") from None
-
-
 def runs_of(job: Job) -> list[Run]:
     """All runs of a protocol for one method, seed, data set and number of shots."""
     if job.protocol == "base2new":
@@ -259,20 +230,6 @@ def runs_of(job: Job) -> list[Run]:
 def require_trained(run: Run, command: str) -> None:
     if run.finished() is None:
         raise ValueError(f"nothing trained in {run.directory}: first run bash {command}")
-
-
-def require_data(names: Sequence[str], protocol: str) -> None:
-    """One clear line for each data set that cannot be used."""
-    findings = check(names, str(data_root()))
-    unusable = [str(finding) for finding in findings if not finding.usable]
-    if protocol == "base2new":
-        unusable += [
-            f"{f.name}: it has 1 class, so that no new one is left"
-            for f in findings
-            if f.classes == 1
-        ]
-    if unusable:
-        raise ValueError("\n".join(unusable))
 
 
 def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:

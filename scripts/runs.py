@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from typing import Any
 
 import yaml
 from dassl.data.datasets import build_dataset
+from fewshot_datasets.check import check
 from multimode_ot.backbone import load_clip
 from multimode_ot.errors import STATUS
 from multimode_ot.factory import find_method
@@ -215,6 +217,20 @@ def config_file(method: str, name: str) -> Path:
 
 def data_root() -> Path:
     return Path(os.environ.get("DATA") or CHECKOUT / "data").expanduser().resolve()
+
+
+def require_data(names: Sequence[str], protocol: str) -> None:
+    """One clear line for each data set that cannot be used."""
+    findings = check(names, str(data_root()))
+    unusable = [str(finding) for finding in findings if not finding.usable]
+    if protocol == "base2new":
+        unusable += [
+            f"{f.name}: it has 1 class, so that no new one is left"
+            for f in findings
+            if f.classes == 1
+        ]
+    if unusable:
+        raise ValueError("\n".join(unusable))
 
 
 def make_run(

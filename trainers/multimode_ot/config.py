@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from yacs.config import CfgNode
 
 PRECISIONS = ("fp32", "fp16", "bf16", "amp")
@@ -96,12 +97,14 @@ def merge_file(cfg: CfgNode, path: str) -> None:
         there = ", ".join(beside) or "no YAML file"
         raise FileNotFoundError(f"no config file {path}: {hint}{file.parent} has {there}")
     try:
-        new = CfgNode.load_cfg(file.read_text(encoding="utf-8-sig"))
+        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except OSError:
         raise
     except Exception as error:  # the YAML reader's own errors have no common type
         raise ValueError(f"{path} is not a YAML config: {error}") from None
-    for key, value in flatten(new).items():
+    if not isinstance(content, dict | None):
+        raise ValueError(f"{path} is not a YAML config: it holds a {type(content).__name__}")
+    for key, value in flatten(CfgNode(content)).items():
         _merge(cfg, key, value, f" (in {path})")
 
 

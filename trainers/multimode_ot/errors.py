@@ -23,7 +23,7 @@ _FOR_THE_USER = (
     UnpicklingError,
 )
 _PACKAGES = ("multimode_ot", "dassl", "fewshot_datasets")
-_PROGRAMS = ("__main__", "train", "protocol", "runs")
+_PROGRAMS = ("__main__", "train", "protocol", "runs", "environment")
 
 
 class Parser(argparse.ArgumentParser):

@@ -50,9 +50,11 @@ def collect(output: Path, protocol: str) -> list[dict[str, Any]]:
     also its `transfer`.
 
     Raises:
-        FileNotFoundError: there are none.
+        FileNotFoundError: there are none, or `output` is no folder.
         ValueError: a file that is no result, or not of this protocol; names file and field.
     """
+    if not output.is_dir():
+        raise FileNotFoundError(f"{output} is no folder of runs: there is no such folder")
     inside = {}
     for file in sorted(output.rglob(FILE_NAME)):
         parts = file.relative_to(output).parts[:-1]
