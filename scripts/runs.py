@@ -172,7 +172,11 @@ class Run:
     def set_aside(self) -> None:
         """Keep what the folder holds under a hidden name beside it."""
         kept = f".{self.directory.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        self.directory.rename(self.directory.with_name(kept))
+        folder, attempt = self.directory.with_name(kept), 1
+        while folder.exists():  # two within a second
+            attempt += 1
+            folder = self.directory.with_name(f"{kept}-{attempt}")
+        self.directory.rename(folder)
 
     def results(self) -> dict[str, Any]:
         """Run it unless it is finished."""

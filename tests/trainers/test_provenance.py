@@ -1,5 +1,6 @@
 """What a run is made of, when two runs are made of the same, and who owns a folder."""
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -244,6 +245,15 @@ def test_a_run_that_was_killed_before_its_data_stood_is_replaced_unless_there_ar
         folder.claim(record("OPTIM.LR", 5.0), used=True)
     folder.claim(record("OPTIM.LR", 5.0), used=False)
     assert folder.read()["settings"]["OPTIM.LR"] == 5.0
+
+
+def test_where_the_record_was_removed_that_of_the_results_stands(tmp_path):
+    folder = RunFolder(tmp_path)
+    results = dict.fromkeys(("method", "dataset", "subset", "shots", "seed", "accuracy"), 1)
+    (tmp_path / "results.json").write_text(json.dumps({**results, "made_of": record()}))
+    with pytest.raises(ValueError, match=r"OPTIM\.LR"):
+        folder.claim(record("OPTIM.LR", 5.0), used=True)
+    folder.claim(record(), used=True)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null"])

@@ -18,8 +18,10 @@ from yacs.config import CfgNode
 
 from .config import flatten
 from .files import write_json
+from .results import FILE_NAME as RESULTS
+from .results import read_results
 
-FILE_NAME, RESULTS = "run.json", "results.json"
+FILE_NAME = "run.json"
 READ_BYTES = 2**28  # 256 MB; hashed in a second where they are in memory, as they soon will be
 LISTS = {"train": "train_x", "val": "val", "test": "test"}  # names here, and of the data set
 
@@ -252,11 +254,14 @@ class RunFolder:
     def read(self) -> dict[str, Any] | None:
         """The record of the run that the folder holds, None if it has none.
 
+        Where `run.json` was removed, the record in `results.json` stands.
+
         Raises:
-            ValueError: a file that is no record.
+            ValueError: a file that is no record, or no results file.
         """
         if not self.path.is_file():
-            return None
+            results = self.directory / RESULTS
+            return read_results(results).get("made_of") if results.is_file() else None
         try:
             record = json.loads(self.path.read_text(encoding="utf-8"))
         except ValueError as error:
