@@ -34,8 +34,6 @@ _NAMES = {
     "OPTIM.WARMUP_TYPE": list(WARMUPS),
     "DATALOADER.TRAIN_X.SAMPLER": list(SAMPLERS),
     "DATALOADER.TEST.SAMPLER": list(SAMPLERS),
-    "TEST.FINAL_MODEL": ["last_step", "best_val"],
-    "TEST.SPLIT": ["test", "val"],
 }
 
 
