@@ -133,12 +133,17 @@ def test_initial_weights_that_are_only_tested_are_tested_as_what_trained_them(
     assert "trained with other settings: OPTIM.LR is 0.0135 there and 5.0 here" in line
 
 
-def test_files_of_earlier_versions_load_with_one_line_on_what_is_not_checked(run, trained):
-    (trained / "run.json").unlink()
-    old = results(trained)
+def forget_record(folder):
+    """Leave a folder as an earlier version would have."""
+    (folder / "run.json").unlink()
+    old = results(folder)
     for key in ("made_of", "weights", "trained_by", "selection"):
         del old[key]
-    (trained / "results.json").write_text(json.dumps(old))
+    (folder / "results.json").write_text(json.dumps(old))
+
+
+def test_files_of_earlier_versions_load_with_one_line_on_what_is_not_checked(run, trained):
+    forget_record(trained)
     path = trained / "prompt_learner/model.pth.tar-2"
     saved = torch.load(path, weights_only=True)
     del saved["scheduler"]["made_of"]
@@ -152,7 +157,7 @@ def test_files_of_earlier_versions_load_with_one_line_on_what_is_not_checked(run
 
 
 def test_results_of_an_earlier_version_with_other_settings_are_refused(run, refused, trained):
-    (trained / "run.json").unlink()
+    forget_record(trained)
     line = refused(run, "CoOp", *BASE, "OPTIM.LR", 5.0)
     assert "made by an earlier version, with other settings" in line
 
