@@ -134,7 +134,7 @@ def test_names_that_a_locale_does_not_take_are_refused_with_what_helps(pictures)
     assert done.returncode == 1 and b"PYTHONUTF8=1" in done.stdout, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_script_runs_from_end_to_end_where_no_path_is_ascii(pictures, tmp_path):
     output = tmp_path / "sortie été"
     places = {"DATA": str(pictures), "OUTPUT": str(output), "CONFIG": "demo"}

@@ -178,7 +178,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_command_refuses_in_one_line_and_with_status_2(tmp_path):
     started = {}
     for command in COMMANDS:  # all at once: each spends its time on imports

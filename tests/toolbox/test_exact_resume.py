@@ -58,7 +58,7 @@ def assert_equal_bits(one, other):
         assert torch.equal(one[key], other[key]), key
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_process_killed_twice_at_any_call_ends_with_the_same_prompts(images, tmp_path):
     draws = random.Random(3)
     jobs = []
