@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.optim.lr_scheduler import AVAI_SCHEDS
+from dassl.optim.optimizer import AVAI_OPTIMS
 from torch import Tensor, nn
 from tqdm import tqdm
 from yacs.config import CfgNode
@@ -69,6 +71,18 @@ class PromptTrainer(TrainerX):
         }.items():
             if value != wanted:
                 raise ValueError(f"{key} is {value}, but must be {wanted}: {reason}")
+        if cls.method.trains:
+            require_known("OPTIM.NAME", cfg.OPTIM.NAME, AVAI_OPTIMS)
+            require_known("OPTIM.LR_SCHEDULER", cfg.OPTIM.LR_SCHEDULER, AVAI_SCHEDS)
+            require_known("OPTIM.WARMUP_TYPE", cfg.OPTIM.WARMUP_TYPE, ("linear", "constant"))
+            for key in ("LR", "WEIGHT_DECAY", "MOMENTUM"):
+                if cfg.OPTIM[key] < 0:
+                    raise ValueError(f"OPTIM.{key} is {cfg.OPTIM[key]}, but must be at least 0")
+            steps = cfg.OPTIM.STEPSIZE
+            if cfg.OPTIM.LR_SCHEDULER != "cosine" and not (
+                steps and all(type(step) is int for step in steps)
+            ):
+                raise ValueError(f"OPTIM.STEPSIZE {steps}: wants whole numbers of epochs")
         cls.method.check_settings(Check(settings_of(cfg, cls.method.name), cls.method.name))
 
     def _try_settings(self, cfg: CfgNode) -> None:
@@ -86,6 +100,12 @@ class PromptTrainer(TrainerX):
         settings.PREC = "fp32"  # as the backbone was loaded: nothing is copied
         with torch.random.fork_rng(devices=[]):
             model = build_model(self.method.name, clip, ["x"], settings)
+        if self.method.trains:
+            try:
+                optim = build_optimizer(model.prompt_learner, cfg.OPTIM)
+                build_lr_scheduler(optim, cfg.OPTIM)
+            except Exception as error:  # torch has no common type for what it refuses
+                raise ValueError(f"OPTIM, of NAME {cfg.OPTIM.NAME!r}: {error}") from error
         initial = cfg.MODEL.INIT_WEIGHTS
         if initial:
             with redirect_stdout(io.StringIO()):
