@@ -16,19 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import fewshot_datasets  # noqa: F401  (registers the data sets)
-import multimode_ot
-import multimode_ot.baselines  # registers every method's trainer
-import torch
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
-from dassl.engine import TRAINER_REGISTRY, build_trainer
-from dassl.utils import Logger, collect_env_info, set_random_seed, setup_logger
-from multimode_ot.checkpoints import find_checkpoint, read_checkpoint
-from multimode_ot.config import merge_file, merge_options, require_known
-from multimode_ot.engine import PromptTrainer
+from dassl.utils.logger import Logger
+from multimode_ot.backbone.names import check_backbone
+from multimode_ot.config import add_shared_defaults, merge_file, merge_options, require_known
 from multimode_ot.errors import Parser, is_expected, one_line_errors
 from multimode_ot.files import require_folder
+from multimode_ot.methods import add_method_file, find_method, method_names
 from yacs.config import CfgNode
+
+# What a wrong call is told needs nothing heavier than yacs: torch, and all that needs it, is
+# imported where the call has been checked as far as that goes.
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -43,7 +42,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--transforms", nargs="+", help="names of the training transforms")
     add("--config-file", default="", help="the method's YAML")
     add("--dataset-config-file", default="", help="the data set's YAML")
-    add("--trainer", default="", help="ALIGN, MultiModeOT, CoOp, ...")
+    add("--trainer", default="", help=", ".join(method_names()))
+    add("--method-file", action="append", default=[], help="a file with a method of your own")
     add("--backbone", default="", help="a CLIP name or a file of its weights")
     add("--head", default="", help="accepted for compatibility; no method here reads it")
     add("--eval-only", action="store_true", help="load --model-dir, test, stop")
@@ -54,18 +54,57 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
-def setup_cfg(args: argparse.Namespace) -> CfgNode:
+def light_cfg(args: argparse.Namespace) -> CfgNode:
     """Defaults, data set YAML, method YAML, arguments, KEY VALUE pairs: later ones win.
 
+    The methods' own settings, which are declared in their classes, are left out.
+
     Raises:
-        ValueError, FileNotFoundError: a wrong file, key, value, trainer or data set; the message
-            names it and what would be right. Nothing has been loaded by then.
+        ValueError, OSError: a wrong file, key, value, method, data set or path; the message names
+            it and what would be right. Nothing has been loaded by then, torch included.
     """
+    for path in args.method_file:
+        add_method_file(path)
     cfg = get_cfg_default()
-    multimode_ot.extend_cfg(cfg)
+    add_shared_defaults(cfg)
+    merge(cfg, args, skip=tuple(f"TRAINER.{name.upper()}." for name in method_names()))
+    require_known("--trainer", cfg.TRAINER.NAME, method_names())
+    require_known("DATASET.NAME", cfg.DATASET.NAME, DATASET_REGISTRY.registered_names())
+    require_known(
+        "DATASET.SUBSAMPLE_CLASSES", cfg.DATASET.SUBSAMPLE_CLASSES, ("all", "base", "new")
+    )
+    check_backbone(cfg.MODEL.BACKBONE.NAME)
+    if not -1 <= cfg.SEED < 2**32:
+        raise ValueError(f"SEED {cfg.SEED}: a seed is less than 2**32, and -1 is unseeded")
+    for option, folder in {"--resume": cfg.RESUME, "--model-dir": args.model_dir}.items():
+        if folder and not Path(folder).is_dir():
+            raise FileNotFoundError(f"{option} {folder}: there is no such folder")
+    if args.model_dir and not args.eval_only:
+        raise ValueError(f"--model-dir {args.model_dir} is read by --eval-only alone")
+    return cfg
+
+
+def setup_cfg(args: argparse.Namespace) -> CfgNode:
+    """The whole config, checked and frozen; raises what `light_cfg` does, of all settings."""
+    light_cfg(args)
+    from multimode_ot.training.registration import extend_cfg, register
+
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    merge(cfg, args)
+    register(method_names())
+    from dassl.engine import TRAINER_REGISTRY
+
+    TRAINER_REGISTRY.get(cfg.TRAINER.NAME).check_cfg(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def merge(cfg: CfgNode, args: argparse.Namespace, skip: tuple[str, ...] = ()) -> None:
+    """Put files, arguments and KEY VALUE pairs into a config."""
     for path in (args.dataset_config_file, args.config_file):
         if path:
-            merge_file(cfg, path)
+            merge_file(cfg, path, skip)
     given = {
         "DATASET.ROOT": args.root,
         "OUTPUT_DIR": args.output_dir,
@@ -81,23 +120,14 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     for key, value in given.items():
         if value or value == 0:
             merge_options(cfg, [key, value])
-    merge_options(cfg, args.opts)
-    require_known("--trainer", cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names())
-    require_known("DATASET.NAME", cfg.DATASET.NAME, DATASET_REGISTRY.registered_names())
-    require_known(
-        "DATASET.SUBSAMPLE_CLASSES", cfg.DATASET.SUBSAMPLE_CLASSES, ("all", "base", "new")
-    )
-    if not -1 <= cfg.SEED < 2**32:
-        raise ValueError(f"SEED {cfg.SEED}: a seed is less than 2**32, and -1 is unseeded")
-    if cfg.RESUME and not Path(cfg.RESUME).is_dir():
-        raise FileNotFoundError(f"--resume {cfg.RESUME}: there is no such folder")
-    if args.model_dir and not args.eval_only:
-        raise ValueError(f"--model-dir {args.model_dir} is read by --eval-only alone")
-    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
-    if issubclass(trainer, PromptTrainer):
-        trainer.check_cfg(cfg)
-    cfg.freeze()
-    return cfg
+    merge_options(cfg, args.opts, skip)
+
+
+def require_data_set(cfg: CfgNode) -> None:
+    """Refuse a data set whose folder is not there, as its reader would."""
+    reader = DATASET_REGISTRY.get(cfg.DATASET.NAME)
+    if hasattr(reader, "directory"):
+        reader.directory(cfg.DATASET.ROOT)
 
 
 def write_to_log(text: str) -> None:
@@ -139,15 +169,27 @@ class Output:
 def main(arguments: Sequence[str] | None = None) -> None:
     with one_line_errors():
         args = parse_arguments(arguments)
+        cfg = light_cfg(args)
+        require_data_set(cfg)
+        output = Output(cfg.OUTPUT_DIR)
         cfg = setup_cfg(args)
-        if args.eval_only and not args.model_dir and needs_weights(cfg):
+        trains = bool(find_method(cfg.TRAINER.NAME).trains)
+        if args.eval_only and trains and not (args.model_dir or cfg.MODEL.INIT_WEIGHTS):
             raise ValueError(
                 f"--eval-only tests trained prompts, and {cfg.TRAINER.NAME} has none without "
                 "--model-dir (or MODEL.INIT_WEIGHTS)"
             )
-        if args.eval_only and args.model_dir:
+        if args.eval_only and args.model_dir and trains:
             require_checkpoint(cfg, args)
-        output = Output(cfg.OUTPUT_DIR)
+    run(cfg, args, output)
+
+
+def run(cfg: CfgNode, args: argparse.Namespace, output: Output) -> None:
+    """Train or evaluate, with a log."""
+    import torch
+    from dassl.engine import build_trainer
+    from dassl.utils import collect_env_info, set_random_seed, setup_logger
+
     if cfg.SEED >= 0:
         set_random_seed(cfg.SEED)
     trainer = None
@@ -183,20 +225,10 @@ def has_trained(trainer: Any) -> bool:
 
 def require_checkpoint(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Refuse a checkpoint that is not there, or none, before any data are read."""
-    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
-    if issubclass(trainer, PromptTrainer) and trainer.method.trains:
-        name = trainer.method.checkpoint_name
-        read_checkpoint(find_checkpoint(args.model_dir, name, args.load_epoch))
+    from multimode_ot.training.checkpoints import find_checkpoint, read_checkpoint
 
-
-def needs_weights(cfg: CfgNode) -> bool:
-    """Whether an evaluation without a checkpoint would test untrained prompts."""
-    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
-    return (
-        issubclass(trainer, PromptTrainer)
-        and trainer.method.trains
-        and not (cfg.MODEL.INIT_WEIGHTS)
-    )
+    name = find_method(cfg.TRAINER.NAME).checkpoint_name
+    read_checkpoint(find_checkpoint(args.model_dir, name, args.load_epoch))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import torch
 from measure import seconds
-from multimode_ot.class_tokens import tokenize
-from multimode_ot.linear import affine
-from multimode_ot.model import PromptedCLIP
+from multimode_ot.backbone.class_tokens import tokenize
+from multimode_ot.backbone.linear import affine
+from multimode_ot.methods.base import PromptedCLIP
 from torch import Tensor
 
 
@@ -35,7 +35,7 @@ def step_flops(model: PromptedCLIP, batch: int, training: bool) -> dict[str, flo
         own, width, joint
     )
 
-    visual, settings = model.clip.visual, model.settings
+    visual, settings = model.clip.visual, model.cfg
     rows = batch * settings.VISION_PROMPT_NUMBER
     locals_ = visual.tokens + settings.N_CTX  # J
     lengths = (prefixes + tails[:, None] - 3).sum()  # without SOS, ".", EOS
@@ -84,7 +84,7 @@ def _attention(pairs: float, width: int) -> float:
 def matmul_rate(dtype: torch.dtype = torch.float32, onednn: bool = False) -> float:
     """Operations per second of matrix products of the image tower's size, sustained for a while.
 
-    By `torch.mm`, or through oneDNN as `multimode_ot.linear` does where that is faster.
+    By `torch.mm`, or through oneDNN as `multimode_ot.backbone.linear` does where that is faster.
     """
     rows, width, repeats = 3184, 768, 20
     left, right = torch.randn(rows, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype)

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from flops import matmul_rate, step_flops
 from measure import in_subprocess, peak_bytes, seconds
-from multimode_ot.linear import SMALLEST, onednn_is_faster
-from multimode_ot.model import PromptedCLIP
+from multimode_ot.backbone.linear import SMALLEST, onednn_is_faster
+from multimode_ot.methods.base import PromptedCLIP
 from reference import Reference
 from torch import Tensor, nn
 from workload import class_names, images_and_labels, our_model, package_clip
@@ -116,7 +116,7 @@ def build(args: argparse.Namespace, sides=SIDES, **settings) -> dict[str, nn.Mod
     models: dict[str, nn.Module] = {"ours": ours}
     if "reference" in sides:
         names = class_names(args.classes)
-        tolerance = ours.settings.TOLERANCE
+        tolerance = ours.cfg.TOLERANCE
         models["reference"] = Reference(
             clip, ours.prompt_learner, names, args.head, tolerance=tolerance
         )

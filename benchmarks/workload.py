@@ -19,8 +19,8 @@ with warnings.catch_warnings():
     from clip.model import CLIP as PackageCLIP
 
 from multimode_ot import build_model
-from multimode_ot.config import default_settings
-from multimode_ot.model import PromptedCLIP
+from multimode_ot.methods.base import PromptedCLIP
+from multimode_ot.methods.build import default_settings
 
 VIT_B16 = {
     "embed_dim": 512,

@@ -16,14 +16,14 @@ from dataclasses import replace
 
 from fewshot_datasets import READERS
 from fewshot_datasets.check import check, config_name
-from multimode_ot.compare import table
+from multimode_ot.commands.compare import table
 from multimode_ot.config import require_known
 from multimode_ot.errors import STATUS, one_line_errors
-from multimode_ot.factory import find_method
 from multimode_ot.files import write_whole
-from multimode_ot.protocol_tables import few_classes
-from multimode_ot.result_tree import FOLDERS
-from multimode_ot.results import harmonic_mean
+from multimode_ot.methods import find_method
+from multimode_ot.results.protocol_tables import few_classes
+from multimode_ot.results.results_json import harmonic_mean
+from multimode_ot.results.tree import FOLDERS
 from protocol_runs import (
     ZERO_SHOT,
     base2new_runs,

@@ -21,14 +21,14 @@ from typing import Any
 
 import yaml
 from dassl.data.datasets import build_dataset
-from multimode_ot.backbone import load_clip
+from multimode_ot.backbone.clip import load_clip
+from multimode_ot.backbone.sources import is_local
 from multimode_ot.errors import STATUS
-from multimode_ot.factory import find_method
 from multimode_ot.files import require_folder
-from multimode_ot.provenance import data_of_run, describe, differences
-from multimode_ot.results import FILE_NAME, config_hash, read_results
-from multimode_ot.run import settings_record
-from multimode_ot.sources import is_local
+from multimode_ot.methods import find_method
+from multimode_ot.results.provenance import data_of_run, describe, differences
+from multimode_ot.results.results_json import FILE_NAME, config_hash, read_results
+from multimode_ot.training.run import settings_record
 from yacs.config import CfgNode
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def trains(self) -> bool:
-        return find_method(self.method).trains
+        return bool(find_method(self.method).trains)
 
     @property
     def config(self) -> str:

@@ -14,6 +14,7 @@ import torch
 import yaml
 from dassl.config import get_cfg_default
 from dassl.data.datasets import build_dataset
+from multimode_ot.methods.build import default_settings
 from PIL import Image
 from random_clip import random_state
 
@@ -122,7 +123,7 @@ def _make_configs(world: Path) -> None:
 
 
 def _prompts(method: str, **changed: object) -> dict:
-    settings = multimode_ot.config.default_settings(method)
+    settings = default_settings(method)
     settings.update(changed, PREC="fp32")
     model = multimode_ot.build_model(method, "demo-vit", ["x"], settings)
     return model.prompt_learner.state_dict()

@@ -5,7 +5,7 @@ import functools
 import torch
 import torch.nn.functional as F
 from multimode_ot import build_model
-from multimode_ot.config import default_settings
+from multimode_ot.methods.build import default_settings
 from original_keys import Shapes, random_prompts
 from random_clip import SHAPES, random_state
 from slow_reference import Reference

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from multimode_ot.compare import table
+from multimode_ot.commands.compare import table
 
 
 def write(root, folder, **result):

@@ -4,11 +4,14 @@ import bad_world
 import multimode_ot
 import pytest
 import torch
-from multimode_ot.checkpoints import find_checkpoint, read_checkpoint
-from multimode_ot.compare import table
-from multimode_ot.config import default_settings, extend_cfg, merge_file, merge_options
-from multimode_ot.provenance import RunFolder
-from multimode_ot.results import read_results
+from multimode_ot import extend_cfg
+from multimode_ot.commands.compare import table
+from multimode_ot.config import merge_file, merge_options
+from multimode_ot.errors import is_expected
+from multimode_ot.methods.build import default_settings
+from multimode_ot.results.provenance import RunFolder
+from multimode_ot.results.results_json import read_results
+from multimode_ot.training.checkpoints import find_checkpoint, read_checkpoint
 from multimode_ot.transport import (
     ConditionalTransport,
     ExactTransport,
@@ -121,6 +124,6 @@ def test_a_bad_argument_is_an_error_that_names_it(row, files):
     call, *words = row
     with pytest.raises((ValueError, OSError)) as error:
         call(files)
-    assert multimode_ot.errors.is_expected(error.value)
+    assert is_expected(error.value)
     for word in words:
         assert word in str(error.value)

@@ -13,6 +13,7 @@ import bad_world
 import multimode_ot
 import pytest
 import torch
+from multimode_ot.training.checkpoints import read_checkpoint
 
 CHECKOUT = bad_world.CHECKOUT
 CLASSES = ("红狐狸", "лиса", "naïve frog", "7")
@@ -121,10 +122,10 @@ def test_a_script_ends_on_a_console_that_lacks_the_names_of_folders_and_classes(
     assert all(f"({name})" in log for name in CLASSES)
     rows = (folder / "predictions.csv").read_text(encoding="utf-8")
     assert "红狐狸/" in rows and "\\" not in rows
-    compare = ("-m", "multimode_ot.compare", output, "--protocol", "fewshot", "--shots", 4)
+    compare = ("-m", "multimode_ot", "compare", output, "--protocol", "fewshot", "--shots", 4)
     done = python(*compare, **console)
     assert done.returncode == 0 and b"ZeroshotCLIP" in done.stdout
-    done = python("-m", "multimode_ot.compare", pictures, **console)
+    done = python("-m", "multimode_ot", "compare", pictures, **console)
     assert done.returncode == 2 and rb"\u6570\u636e" in done.stderr
 
 
@@ -249,4 +250,4 @@ def test_no_text_file_is_opened_in_the_encoding_of_the_system():
 def test_checkpoints_are_read_where_a_path_is_not_ascii(tmp_path):
     path = tmp_path / "вес 重み.pt"
     torch.save({"ctx": torch.zeros(2)}, path)
-    assert multimode_ot.checkpoints.read_checkpoint(path)["state_dict"].keys() == {"ctx"}
+    assert read_checkpoint(path)["state_dict"].keys() == {"ctx"}

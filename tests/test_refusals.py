@@ -10,9 +10,10 @@ from pathlib import Path
 import bad_inputs
 import bad_world
 import fewshot_datasets.check
-import multimode_ot.compare
+import multimode_ot.commands
 import pytest
 from multimode_ot.files import require_folder
+from multimode_ot.training.engine import PromptTrainer
 
 for folder in (bad_world.CHECKOUT, bad_world.CHECKOUT / "scripts"):
     sys.path.insert(0, str(folder))
@@ -28,7 +29,7 @@ TRAIN = (
 WAYS = {
     "train": lambda words: train.main([*shlex.split(TRAIN), *words]),
     "script": protocol.run_command,
-    "compare": multimode_ot.compare.main,
+    "compare": lambda words: multimode_ot.commands.main(["compare", *words]),
     "check": lambda words: sys.exit(fewshot_datasets.check.main(words)),
 }
 VALUES = {"too_long": "x" * 300, "sentences": "'a dog\ta cat\ta cow\ta pig\ta hen'"}
@@ -63,7 +64,7 @@ def untouched(world, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA", "fresh")
     monkeypatch.setenv("OUTPUT", "new")
-    monkeypatch.setattr(train, "collect_env_info", str)  # runs system commands for a while
+    monkeypatch.setattr("dassl.utils.collect_env_info", str)  # runs system commands for a while
     yield world
     after = snapshot(world)
     for name in sorted(after.keys() - before.keys(), reverse=True):
@@ -122,14 +123,14 @@ def test_a_file_that_may_not_be_read_is_named(untouched, monkeypatch, refused):
 
 
 def test_a_training_that_had_begun_keeps_its_log(untouched, monkeypatch, refused):
-    step = train.PromptTrainer.forward_backward
+    step = PromptTrainer.forward_backward
 
     def fail_later(self, batch):
         if self.epoch:
             raise FloatingPointError("the loss is NaN or Inf")
         return step(self, batch)
 
-    monkeypatch.setattr(train.PromptTrainer, "forward_backward", fail_later)
+    monkeypatch.setattr(PromptTrainer, "forward_backward", fail_later)
     monkeypatch.setitem(sys.modules, "train", train)
     command = "train --root pictures OPTIM.MAX_EPOCH 2"
     monkeypatch.setattr("multimode_ot.errors._PROGRAMS", ("__main__", "test_refusals"))
@@ -146,7 +147,7 @@ def test_a_refused_call_leaves_what_another_run_has_put_below_its_folder(
         (untouched / "new/run/other/log.txt").write_text("epoch 1", encoding="utf-8")
         require_folder("file.txt", "--output-dir")
 
-    monkeypatch.setattr(train, "build_trainer", another_run)
+    monkeypatch.setattr("dassl.engine.build_trainer", another_run)
     assert "file.txt is a file" in refused(call, "train", monkeypatch)
     assert (untouched / "new/run/other/log.txt").is_file()
 
@@ -157,7 +158,7 @@ def test_what_was_unexpected_keeps_its_traceback_and_says_where_to_report_it(
     def fault(cfg):
         return {}["no such key"]
 
-    monkeypatch.setattr(train, "build_trainer", fault)
+    monkeypatch.setattr("dassl.engine.build_trainer", fault)
     with pytest.raises(KeyError):
         call("train", monkeypatch)
     assert "fault of the program. Please report it" in capfd.readouterr().err
@@ -173,7 +174,7 @@ COMMANDS = {
     "bash scripts/dg_test.sh ALING 1": "METHOD 'ALING'",
     "bash scripts/compare.sh digitz": "digitz",
     "python train.py --trainer ALING": "--trainer 'ALING'",
-    "python -m multimode_ot.compare nowhere": "nowhere",
+    "python -m multimode_ot compare nowhere": "nowhere",
     "python -m fewshot_datasets.check digitz": "digitz",
 }
 

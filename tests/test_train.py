@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from multimode_ot import build_model
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
@@ -114,7 +115,7 @@ class TestRuns:
 
     def test_a_nan_names_the_batch_and_the_tensor(self, run, tmp_path, refused):
         file = tmp_path / "prompts.pt"
-        model = train.multimode_ot.build_model("ALIGN", "demo-vit", ["zero"])
+        model = build_model("ALIGN", "demo-vit", ["zero"])
         prompts = model.prompt_learner.state_dict()
         prompts["ctx"][1] = torch.nan
         torch.save(prompts, file)

@@ -1,40 +1,51 @@
 """Multi-mode token-level prompt alignment, and the methods to compare it with, for Dassl hosts.
 
-`import multimode_ot` registers the trainers `MultiModeOT` and `ALIGN` where a Dassl can be
-imported, and works as a library without one.
+A library without any Dassl; beside one, `import multimode_ot` and `extend_cfg(cfg)` register the
+trainers `MultiModeOT` and `ALIGN`. Nothing heavy is imported before it is needed.
 """
 
 import importlib
-import importlib.util
-import warnings
-from importlib.metadata import version
+import sys
+from typing import Any
 
-from .backbone import CLIP, load_clip
-from .config import extend_cfg
-from .factory import build_model
-from .model import LoadReport, PromptedCLIP
-from .sources import available_backbones
+__version__ = "0.1.0"
 
-__version__ = version("multimode-ot")
+# The public names, and the modules that they are in.
+_PLACES = {
+    "CLIP": "backbone.clip",
+    "LearnedContext": "methods.single_mode",
+    "LoadReport": "methods.loading",
+    "PromptedCLIP": "methods.base",
+    "Seen": "regularisers",
+    "Setting": "config",
+    "SingleMode": "methods.single_mode",
+    "add_method_file": "methods",
+    "available_backbones": "backbone.names",
+    "build_model": "methods.build",
+    "extend_cfg": "training.registration",
+    "load_clip": "backbone.clip",
+    "method_names": "methods",
+    "register": "training.registration",
+}
 
-__all__ = [
-    "CLIP",
-    "LoadReport",
-    "PromptedCLIP",
-    "available_backbones",
-    "build_model",
-    "extend_cfg",
-    "load_clip",
-]
+__all__ = sorted([*_PLACES, "__version__", "transport"])
 
-if importlib.util.find_spec("dassl") is not None:
-    try:
-        importlib.import_module("dassl.engine")
-    except ImportError as error:
-        # The original Dassl cannot be imported without packages that few people have.
-        warnings.warn(
-            f"no trainer is registered: the installed Dassl cannot be imported ({error})",
-            stacklevel=2,
-        )
-    else:
-        from . import trainer as trainer
+
+def __getattr__(name: str) -> Any:
+    if name == "transport":
+        return importlib.import_module(f"{__name__}.transport")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if "dassl.engine" in sys.modules:
+    from .training.registration import OWN, register
+
+    register(OWN)

@@ -1,6 +1,7 @@
-"""Every yacs default of every trainer here, and the checks that refuse a bad value early.
+"""Settings: what declares one, how files and options are merged, what refuses a bad value early.
 
-A trainer's settings live in `cfg.TRAINER.<NAME IN CAPITALS>`, as everywhere in this ecosystem.
+A trainer's settings live in `cfg.TRAINER.<NAME IN CAPITALS>`, as everywhere in this ecosystem; they
+are declared by the method (`methods.base`). Nothing here is heavier than yacs.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import difflib
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from yacs.config import CfgNode
@@ -20,70 +22,51 @@ PRECISIONS = ("fp32", "fp16", "bf16", "amp")
 # (auto: where that is quick).
 FINGERPRINTS = ("auto", "sizes", "content")
 
-_MULTI_MODE: dict[str, Any] = {
-    "N_CTX": 2,  # b: learnable tokens of one prompt
-    "CTX_INIT": "a photo of a",  # further sentences after a tab initialise further prompts
-    "PREC": "fp16",
-    "TEXT_PROMPT_NUMBER": 4,  # N
-    "VISION_PROMPT_NUMBER": 4,  # M; 0: no visual prompts (always so on a ResNet)
-    "PROMPT_DEPTH": 9,  # D: prompted layers of both towers
-    "COUPLED": True,  # visual prompts are linear maps of the text prompts; needs M = N
-    "HEAD": "paper",  # or "released", what the authors' program computes
-    "ALIGNMENT": "hierarchical",  # or "prompt", "token", "mean" (uniform prompt-level plan)
-    "TRANSPORT": "sinkhorn",  # or "ct" (learned temperature), "emd" (exact, evaluation only)
-    "BETA": 1.0,  # weight of the token level
-    "EPSILON": 0.1,  # entropic regularisation; the first temperature of "ct"
-    "MAX_ITERATIONS": 100,
-    "TOLERANCE": 1e-3,  # row-marginal violation at which Sinkhorn stops (HEAD paper)
-    # What training may hold of the text tower; beyond it, classes are run in chunks, twice.
-    "MEMORY_MB": 8192,
-}
-_CONTEXT: dict[str, Any] = {"N_CTX": 16, "CTX_INIT": "", "PREC": "fp16"}
-_COOP = _CONTEXT | {"CSC": False, "CLASS_TOKEN_POSITION": "end"}
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "MULTIMODEOT": _MULTI_MODE,
-    "ALIGN": _MULTI_MODE,
-    "ZEROSHOTCLIP": {"PREC": "fp16"},
-    "ZEROSHOTCLIP2": {"PREC": "fp16"},
-    "COOP": _COOP,
-    "COCOOP": _CONTEXT,
-    "MAPLE": {"N_CTX": 2, "CTX_INIT": "a photo of a", "PREC": "fp16", "PROMPT_DEPTH": 9},
-    "IVLP": {
-        "N_CTX_VISION": 2,
-        "N_CTX_TEXT": 2,
-        "CTX_INIT": "a photo of a",
-        "PREC": "fp16",
-        "PROMPT_DEPTH_VISION": 9,
-        "PROMPT_DEPTH_TEXT": 9,
-    },
-    "VPT": {
-        "N_CTX_VISION": 2,
-        "CTX_INIT": "a photo of a",
-        "PREC": "fp16",
-        "PROMPT_DEPTH_VISION": 1,
-    },
-    "PLOT": _COOP | {"N": 4},
-}
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a method: its default, one line on it, and what values it may have.
+
+    Attributes:
+        default: also says the type.
+        help: one line.
+        one_of: the only values.
+        least: the smallest value.
+        above: what it must be larger than.
+    """
+
+    default: Any
+    help: str
+    one_of: tuple[Any, ...] = ()
+    least: float | None = None
+    above: float | None = None
 
 
-def extend_cfg(cfg: CfgNode) -> None:
-    """Add what the trainers here read to a Dassl config; keys that exist keep their values."""
-    for name, defaults in DEFAULTS.items():
-        node = cfg.TRAINER.setdefault(name, CfgNode())
-        for key, value in defaults.items():
-            node.setdefault(key, value)
+# A method's settings by name; a nested table is a part that the method may take (a regulariser).
+Settings = Mapping[str, "Setting | Mapping[str, Setting]"]
+
+
+def add_defaults(node: CfgNode, settings: Settings) -> CfgNode:
+    """Put the defaults of `settings` where `node` has no value of its own."""
+    for key, setting in settings.items():
+        if isinstance(setting, Setting):
+            node.setdefault(key, setting.default)
+        else:
+            add_defaults(node.setdefault(key, CfgNode()), setting)
+    return node
+
+
+def add_shared_defaults(cfg: CfgNode) -> None:
+    """Add what all methods read and Dassl's own defaults lack; keys that exist stay."""
     cfg.DATASET.setdefault("SUBSAMPLE_CLASSES", "all")
     cfg.DATASET.setdefault("FINGERPRINT", FINGERPRINTS[0])
 
 
-def default_settings(trainer: str) -> CfgNode:
-    """A fresh copy of one trainer's settings."""
-    return CfgNode(dict(DEFAULTS[trainer.upper()]))
-
-
-def merge_file(cfg: CfgNode, path: str) -> None:
+def merge_file(cfg: CfgNode, path: str, skip: tuple[str, ...] = ()) -> None:
     """`cfg.merge_from_file` with errors that name the file, the key and the nearest key.
+
+    Args:
+        skip: what keys start with that are left alone, known or not.
 
     Raises:
         FileNotFoundError: no such file; the folder's YAML files are listed.
@@ -106,15 +89,17 @@ def merge_file(cfg: CfgNode, path: str) -> None:
     if not isinstance(content, dict | None):
         raise ValueError(f"{path} is not a YAML config: it holds a {type(content).__name__}")
     for key, value in flatten(CfgNode(content)).items():
-        _merge(cfg, key, value, f" (in {path})")
+        if not key.startswith(skip):
+            _merge(cfg, key, value, f" (in {path})")
 
 
-def merge_options(cfg: CfgNode, options: Sequence[Any]) -> None:
-    """`cfg.merge_from_list` for `KEY VALUE` pairs, with the same errors as `merge_file`."""
+def merge_options(cfg: CfgNode, options: Sequence[Any], skip: tuple[str, ...] = ()) -> None:
+    """`cfg.merge_from_list` for `KEY VALUE` pairs, otherwise as `merge_file`."""
     if len(options) % 2:
         raise ValueError(f"options come in pairs KEY VALUE; {options[-1]!r} has no value")
     for key, value in zip(options[::2], options[1::2], strict=True):
-        _merge(cfg, key, value, "")
+        if not str(key).startswith(skip):
+            _merge(cfg, key, value, "")
 
 
 def _merge(cfg: CfgNode, key: str, value: Any, where: str) -> None:
@@ -165,10 +150,27 @@ def require_known(what: str, value: str, known: Iterable[str]) -> None:
 
 
 class Check:
-    """Refuses settings of one node with the full key, the value and what is allowed."""
+    """Refuses settings of one node with the full key, the value and what is allowed.
 
-    def __init__(self, settings: CfgNode, trainer: str):
-        self.settings, self.path = settings, f"TRAINER.{trainer.upper()}"
+    Args:
+        settings: the node.
+        path: of the node in a whole config, such as `TRAINER.COOP`.
+    """
+
+    def __init__(self, settings: CfgNode, path: str):
+        self.settings, self.path = settings, path
+
+    def declared(self, settings: Settings) -> None:
+        """Whatever the declarations of the settings rule out."""
+        for key, setting in settings.items():
+            if not isinstance(setting, Setting):
+                continue
+            if setting.one_of:
+                self.one_of(key, setting.one_of)
+            if setting.least is not None:
+                self.at_least(key, setting.least)
+            if setting.above is not None and not self.settings[key] > setting.above:
+                self.refuse(key, f"must be more than {setting.above}")
 
     def one_of(self, key: str, allowed: Iterable[str]) -> None:
         require_known(f"{self.path}.{key}", self.settings[key], allowed)
@@ -177,13 +179,9 @@ class Check:
         if not self.settings[key] >= smallest:
             self.refuse(key, f"must be at least {smallest}")
 
-    def positive(self, key: str) -> None:
-        if not self.settings[key] > 0:
-            self.refuse(key, "must be positive")
-
     def at_most(self, key: str, largest: int, why: str) -> None:
         if self.settings[key] > largest:
             self.refuse(key, f"must be at most {largest}: {why}")
 
-    def refuse(self, key: str, reason: str) -> None:
+    def refuse(self, key: str, reason: str) -> NoReturn:
         raise ValueError(f"{self.path}.{key} {self.settings[key]!r}: {reason}")

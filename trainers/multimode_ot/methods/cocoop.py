@@ -7,19 +7,18 @@ CVPR 2022 (arXiv 2203.05557).
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..backbone import CLIP
-from ..class_tokens import insert_context
-from ..config import Check
-from ..encoders import encode_text_pooled
-from ..model import normalised
-from ..prompts import ContextLearner
-from ..single_mode import LearnedContext
+from ..backbone.class_tokens import insert_context
+from ..backbone.clip import CLIP
+from ..backbone.encoders import encode_text_pooled, normalised
+from ..config import Settings
+from .prompts import CONTEXT_SETTINGS, ContextLearner
+from .single_mode import LearnedContext
 
 # Memory for the text tower's activations. Every image has text features of its own, so a step
 # runs B * K sequences; they go through the tower in chunks of at most this. No result depends
@@ -58,16 +57,13 @@ class CoCoOp(LearnedContext):
     """Every image shifts the context of all classes."""
 
     name = "CoCoOp"
+    trains = "context vectors, and the meta-net that shifts them by the image"
+    settings: ClassVar[Settings] = CONTEXT_SETTINGS
     prompt_learner: ConditionalContextLearner
 
-    @classmethod
-    def check_settings(cls, check: Check) -> None:
-        super().check_settings(check)
-        check.at_least("N_CTX", 1)
-
     def build_prompt_learner(self) -> ConditionalContextLearner:
-        words = self.settings.CTX_INIT.replace("_", " ")
-        n_ctx = len(words.split()) or self.settings.N_CTX
+        words = self.cfg.CTX_INIT.replace("_", " ")
+        n_ctx = len(words.split()) or self.cfg.N_CTX
         return ConditionalContextLearner(self.clip, n_ctx, words)
 
     def class_features(self) -> tuple[()]:
@@ -87,6 +83,9 @@ class CoCoOp(LearnedContext):
             for pair in chunks
         ]
         return Conditional(image, torch.cat(parts).unflatten(0, (len(images), -1)))
+
+    def pooled(self, image: Conditional, text: tuple[()]) -> tuple[Tensor, Tensor]:
+        return image.image, image.text
 
     def text_features(self, contexts: Tensor, pair: Tensor) -> Tensor:
         """Normalised text features `(P, d)` of the (image, class) pairs `b * K + k`."""

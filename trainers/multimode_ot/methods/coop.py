@@ -7,26 +7,32 @@ K. Zhou, J. Yang, C. C. Loy, Z. Liu, "Learning to Prompt for Vision-Language Mod
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..config import Check
-from ..prompts import ContextLearner, keep_classnames
-from ..single_mode import LearnedContext
+from ..config import Check, Setting, Settings
+from .prompts import CONTEXT_SETTINGS, ContextLearner, keep_classnames
+from .single_mode import LearnedContext
 
 
 class CoOp(LearnedContext):
     """Generic or class-specific context; the class name at its end, in its middle or in front."""
 
     name = "CoOp"
+    settings: ClassVar[Settings] = {
+        **CONTEXT_SETTINGS,
+        "CSC": Setting(False, "class-specific contexts: one for each class"),
+        "CLASS_TOKEN_POSITION": Setting(
+            "end", "where the class name stands", one_of=("end", "middle", "front")
+        ),
+    }
     prompt_learner: ContextLearner
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
         super().check_settings(check)
-        check.one_of("CLASS_TOKEN_POSITION", ("end", "middle", "front"))
-        check.at_least("N_CTX", 1)
         if check.settings.CSC and check.settings.CTX_INIT:
             check.refuse(
                 "CSC",
@@ -35,7 +41,7 @@ class CoOp(LearnedContext):
             )
 
     def build_prompt_learner(self) -> ContextLearner:
-        s = self.settings
+        s = self.cfg
         words = s.CTX_INIT.replace("_", " ")
         n_ctx = len(words.split()) or s.N_CTX
         learner = ContextLearner(
@@ -47,7 +53,7 @@ class CoOp(LearnedContext):
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Also raises `ValueError` for other classes than those of a class-specific context."""
-        if self.settings.CSC and list(classnames) != self.classnames:
+        if self.cfg.CSC and list(classnames) != self.classnames:
             raise ValueError(
                 f"CSC True: the contexts belong to the {len(self.classnames)} classes that they "
                 "were made for; build a model of its own for other classes"
@@ -56,9 +62,7 @@ class CoOp(LearnedContext):
 
     def rows(self, context: Tensor) -> Tensor:
         n_ctx = context.shape[-2]
-        before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[
-            self.settings.CLASS_TOKEN_POSITION
-        ]
+        before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[self.cfg.CLASS_TOKEN_POSITION]
         rows = super().rows(context)  # (K, L, w)
         if before == n_ctx:
             return rows

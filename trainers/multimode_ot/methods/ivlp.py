@@ -8,14 +8,15 @@ Prompt Learning", CVPR 2023 (arXiv 2210.03117). With `PROMPT_DEPTH_VISION` 0 it 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ..backbone import CLIP
-from ..config import Check
-from ..prompts import ContextLearner, InBlockPrompts, Prompts
-from ..single_mode import LearnedContext
+from ..backbone.clip import CLIP
+from ..config import Check, Setting, Settings
 from .maple import initial_sentence
+from .prompts import ContextLearner, InBlockPrompts, Prompts
+from .single_mode import LearnedContext
 
 
 class IndependentPromptLearner(nn.Module):
@@ -46,20 +47,26 @@ class IVLP(LearnedContext):
     """Independent prompts in both towers, each with its own depth."""
 
     name = "IVLP"
+    trains = "prompts of both towers, independent of each other"
+    learned = ("text", "image")
+    settings: ClassVar[Settings] = {
+        "N_CTX_VISION": Setting(2, "tokens of a visual prompt"),
+        "N_CTX_TEXT": Setting(2, "tokens of a textual prompt", least=1),
+        "CTX_INIT": Setting("a photo of a", "words that start the context of at most 4 tokens"),
+        "PROMPT_DEPTH_VISION": Setting(9, "prompted layers of the image tower; 0: none", least=0),
+        "PROMPT_DEPTH_TEXT": Setting(9, "prompted layers of the text tower", least=1),
+    }
     checkpoint_name = "VLPromptLearner"
     prompt_learner: IndependentPromptLearner
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
         super().check_settings(check)
-        check.at_least("N_CTX_TEXT", 1)
-        check.at_least("PROMPT_DEPTH_TEXT", 1)
-        check.at_least("PROMPT_DEPTH_VISION", 0)
         if check.settings.PROMPT_DEPTH_VISION:
             check.at_least("N_CTX_VISION", 1)
 
     def build_prompt_learner(self) -> IndependentPromptLearner:
-        s, clip = self.settings, self.clip
+        s, clip = self.cfg, self.clip
         self.check_depth("PROMPT_DEPTH_TEXT", text=True, vision=False)
         self.check_depth("PROMPT_DEPTH_VISION", text=False, vision=s.PROMPT_DEPTH_VISION > 0)
         return IndependentPromptLearner(

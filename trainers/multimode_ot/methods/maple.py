@@ -6,10 +6,12 @@ CVPR 2023 (arXiv 2210.03117).
 
 from __future__ import annotations
 
-from ..backbone import CLIP
-from ..config import Check
-from ..prompts import ContextLearner, Prompts, coupling, deep_prompts
-from ..single_mode import LearnedContext
+from typing import ClassVar
+
+from ..backbone.clip import CLIP
+from ..config import Setting, Settings
+from .prompts import ContextLearner, Prompts, coupling, deep_prompts
+from .single_mode import LearnedContext
 
 MOST_INITIALISED = 4  # longer contexts start at random, initial words or not
 
@@ -41,18 +43,19 @@ class MaPLe(LearnedContext):
     """Coupled prompts in both towers."""
 
     name = "MaPLe"
+    trains = "prompts of both towers, the visual ones as maps of the textual"
+    learned = ("text", "image")
+    settings: ClassVar[Settings] = {
+        "N_CTX": Setting(2, "tokens of the prompt of a layer", least=1),
+        "CTX_INIT": Setting("a photo of a", "words that start the context of at most 4 tokens"),
+        "PROMPT_DEPTH": Setting(9, "prompted layers of both towers", least=1),
+    }
     checkpoint_name = "MultiModalPromptLearner"
     checkpoint_prefix = "prompt_learner."
     prompt_learner: CoupledPromptLearner
 
-    @classmethod
-    def check_settings(cls, check: Check) -> None:
-        super().check_settings(check)
-        check.at_least("N_CTX", 1)
-        check.at_least("PROMPT_DEPTH", 1)
-
     def build_prompt_learner(self) -> CoupledPromptLearner:
-        s = self.settings
+        s = self.cfg
         self.check_depth("PROMPT_DEPTH", text=True, vision=True)
         sentence = initial_sentence(s.CTX_INIT, s.N_CTX)
         return CoupledPromptLearner(self.clip, s.N_CTX, sentence, s.PROMPT_DEPTH)

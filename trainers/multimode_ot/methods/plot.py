@@ -7,17 +7,18 @@ for Vision-Language Models", ICLR 2023 (arXiv 2210.01253).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..class_tokens import embed_classes, insert_context
-from ..config import Check
-from ..encoders import encode_image, encode_text_pooled
-from ..model import PromptedCLIP, normalised
-from ..prompts import ContextLearner
+from ..backbone.class_tokens import embed_classes, insert_context
+from ..backbone.encoders import encode_image, encode_text_pooled, normalised
+from ..config import Check, Setting, Settings
 from ..transport import Sinkhorn
 from ..transport.token_level import LARGEST_COST, token_transport
+from .base import PromptedCLIP
+from .prompts import ContextLearner
 
 # The released program's solver. Its stopping rule spans the whole call, so a logit depends
 # slightly on who shares the batch.
@@ -31,6 +32,15 @@ class PLOT(PromptedCLIP):
     published), and the projected patch tokens on a ViT."""
 
     name = "PLOT"
+    trains = "several contexts, shared by all classes"
+    learned = ("text",)
+    settings: ClassVar[Settings] = {
+        "N": Setting(4, "prompts of a class", least=1),
+        "N_CTX": Setting(16, "context vectors of a prompt", least=1),
+        "CTX_INIT": Setting("", "accepted for CoOp's files; must be empty"),
+        "CSC": Setting(False, "accepted for CoOp's files; must be False"),
+        "CLASS_TOKEN_POSITION": Setting("end", "where the class name stands", one_of=("end",)),
+    }
     prompt_learner: ContextLearner
     embeddings: Tensor  # (K, L, w)
     eos: Tensor  # (K,)
@@ -38,16 +48,13 @@ class PLOT(PromptedCLIP):
     @classmethod
     def check_settings(cls, check: Check) -> None:
         super().check_settings(check)
-        check.at_least("N", 1)
-        check.at_least("N_CTX", 1)
-        check.one_of("CLASS_TOKEN_POSITION", ("end",))
         if check.settings.CSC:
             check.refuse("CSC", "the prompts of PLOT are shared by all classes")
         if check.settings.CTX_INIT:
             check.refuse("CTX_INIT", "the prompts of PLOT start at random, so that they differ")
 
     def build_prompt_learner(self) -> ContextLearner:
-        return ContextLearner(self.clip, self.settings.N_CTX, copies=(self.settings.N,))
+        return ContextLearner(self.clip, self.cfg.N_CTX, copies=(self.cfg.N,))
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         super().set_classes(classnames)
@@ -57,7 +64,7 @@ class PLOT(PromptedCLIP):
 
     def class_features(self) -> Tensor:
         """`(K, N, d)`, not normalised."""
-        prompts = self.settings.N
+        prompts = self.cfg.N
         embeddings = self.embeddings.unsqueeze(1).expand(-1, prompts, -1, -1)
         rows = insert_context(embeddings, self.prompt_learner.ctx).flatten(0, 1)
         pooled = encode_text_pooled(self.clip, rows, self.eos.repeat_interleave(prompts))
@@ -66,6 +73,9 @@ class PLOT(PromptedCLIP):
     def image_features(self, images: Tensor) -> Tensor:
         """`(B, 1 + J, d)`, pooled and local, not normalised."""
         return encode_image(self.clip, images)[:, 0]
+
+    def pooled(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        return normalised(image[:, 0]), normalised(text).transpose(0, 1)  # (B, d), (N, K, d)
 
     def logits(self, image: Tensor, text: Tensor) -> Tensor:
         """`<T, S>` for the similarities `S` of local features and prompts, and the plan `T`."""

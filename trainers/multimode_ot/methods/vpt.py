@@ -6,15 +6,15 @@ M. U. Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023 (arXiv 221
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from ..config import Check
-from ..prompts import InBlockPrompts, Prompts
-from ..templates import DEFAULT_TEMPLATE
-from .zeroshot import ZeroshotCLIP
+from ..backbone.templates import DEFAULT_TEMPLATE
+from ..config import Check, Setting, Settings
+from .prompts import InBlockPrompts, Prompts
+from .zeroshot_clip import ZeroshotCLIP
 
 WORDS = DEFAULT_TEMPLATE.removesuffix(" {}.")
 
@@ -34,38 +34,32 @@ class VPT(ZeroshotCLIP):
     """Deep visual prompts, against the text features of one template for every data set."""
 
     name = "VPT"
-    trains = True
+    trains = "prompts of the image tower"
+    learned = ("image",)
+    settings: ClassVar[Settings] = {
+        "N_CTX_VISION": Setting(2, "tokens of a visual prompt", least=1),
+        "CTX_INIT": Setting(WORDS, "the fixed text's words: no others are allowed"),
+        "PROMPT_DEPTH_VISION": Setting(1, "prompted layers of the image tower", least=1),
+    }
     prompt_learner: VisualPromptLearner
-    text_features: Tensor | None  # (K, d)
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
         super().check_settings(check)
-        check.at_least("N_CTX_VISION", 1)
-        check.at_least("PROMPT_DEPTH_VISION", 1)
         if check.settings.CTX_INIT.replace("_", " ") != WORDS:
             check.refuse("CTX_INIT", f"the text of VPT is fixed: {WORDS!r}")
 
     def build_prompt_learner(self) -> VisualPromptLearner:
-        s = self.settings
+        s = self.cfg
         self.check_depth("PROMPT_DEPTH_VISION", text=False, vision=True)
         return VisualPromptLearner(s.PROMPT_DEPTH_VISION, (s.N_CTX_VISION, self.clip.vision_width))
 
     def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
         return {k: k.removeprefix("module.") for k in state}
 
-    def templates(self) -> list[str]:
-        return [DEFAULT_TEMPLATE]
-
-    def set_classes(self, classnames: Sequence[str]) -> None:
-        super().set_classes(classnames)
-        self.register_buffer("text_features", None, persistent=False)
+    def templates(self) -> tuple[str, ...]:
+        return (DEFAULT_TEMPLATE,)
 
     def class_features(self) -> Tensor:
         """`(K, d)`, computed at the first call: training would repeat it at every step."""
-        if self.text_features is None:
-            # Without autocast, so that training and evaluation have the same text.
-            plain = torch.autocast(self.device.type, enabled=False)
-            with plain, torch.inference_mode(False), torch.no_grad():
-                self.text_features = super().class_features()
-        return self.text_features
+        return self.frozen_text(self.templates())

@@ -1,0 +1,109 @@
+"""The shipped YAMLs of the methods: they load, are complete, and hold the published values."""
+
+from pathlib import Path
+
+import pytest
+from multimode_ot import extend_cfg
+from multimode_ot.config import Check, merge_file
+from multimode_ot.methods import find_method
+from multimode_ot.methods.base import settings_path
+
+dassl_config = pytest.importorskip("dassl.config")
+ROOT = Path(__file__).parents[3] / "configs" / "trainers"
+FILES = sorted(ROOT.glob("*/*.yaml"))
+WORDS = "a photo of a"
+
+
+def load(file: Path):
+    cfg = dassl_config.get_cfg_default()
+    extend_cfg(cfg)
+    merge_file(cfg, str(file))
+    return cfg, cfg.TRAINER[file.parent.name.upper()]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
+def test_a_config_loads_and_its_settings_are_allowed(file):
+    first = file.read_text().splitlines()[0]
+    assert first.startswith("# ") and len(first) > 20, "no line on what it reproduces"
+    cfg, settings = load(file)
+    method = find_method(file.parent.name)
+    method.check_settings(Check(settings, settings_path(method.name)))
+    assert isinstance(cfg.OPTIM.LR, float) and isinstance(cfg.OPTIM.WARMUP_CONS_LR, float)
+    assert isinstance(cfg.INPUT.SIZE, tuple) and cfg.MODEL.BACKBONE.NAME
+    assert cfg.INPUT.INTERPOLATION == "bicubic"
+    if method.trains and file.stem != "rn50_val":
+        assert cfg.OPTIM.NAME == "sgd" and cfg.OPTIM.LR_SCHEDULER == "cosine"
+        assert (cfg.OPTIM.WARMUP_EPOCH, cfg.OPTIM.WARMUP_TYPE) == (1, "constant")
+        assert cfg.OPTIM.WARMUP_CONS_LR == 1e-5
+        # Not in the files, but part of what was published.
+        assert (cfg.OPTIM.MOMENTUM, cfg.OPTIM.WEIGHT_DECAY) == (0.9, 5e-4)
+
+
+# Backbone, training batch, epochs, learning rate, and settings of the method.
+PUBLISHED = {
+    "CoOp/rn50": ("RN50", 32, 200, 0.002, {"CTX_INIT": "", "N_CTX": 16}),
+    "CoOp/rn50_ep50": ("RN50", 32, 50, 0.002, {"CTX_INIT": ""}),
+    "CoOp/rn50_ep100": ("RN50", 32, 100, 0.002, {"CTX_INIT": ""}),
+    "CoOp/rn50_ctxv1": ("RN50", 32, 200, 0.002, {"CTX_INIT": WORDS}),
+    "CoOp/rn50_ep50_ctxv1": ("RN50", 32, 50, 0.002, {"CTX_INIT": WORDS}),
+    "CoOp/rn101": ("RN101", 32, 200, 0.002, {"CTX_INIT": ""}),
+    "CoOp/rn101_ep50": ("RN101", 32, 50, 0.002, {"CTX_INIT": ""}),
+    "CoOp/vit_b32": ("ViT-B/32", 32, 200, 0.002, {"CTX_INIT": ""}),
+    "CoOp/vit_b32_ep50": ("ViT-B/32", 32, 50, 0.002, {"CTX_INIT": ""}),
+    "CoOp/vit_b16": ("ViT-B/16", 32, 200, 0.002, {"CTX_INIT": ""}),
+    "CoOp/vit_b16_ep50": ("ViT-B/16", 32, 50, 0.002, {"CTX_INIT": ""}),
+    "CoOp/vit_b16_ep100": ("ViT-B/16", 32, 100, 0.002, {"CTX_INIT": ""}),
+    "CoOp/vit_b16_ctxv1": ("ViT-B/16", 32, 200, 0.002, {"CTX_INIT": WORDS, "PREC": "fp16"}),
+    "CoOp/vit_b16_ep50_ctxv1": ("ViT-B/16", 32, 50, 0.002, {"CTX_INIT": WORDS}),
+    "CoOp/vit_b16_ep100_ctxv1": ("ViT-B/16", 32, 100, 0.002, {"CTX_INIT": WORDS}),
+    "CoCoOp/vit_b16_c4_ep10_batch1": ("ViT-B/16", 1, 10, 0.002, {"N_CTX": 4, "CTX_INIT": ""}),
+    "CoCoOp/vit_b16_c8_ep10_batch1": ("ViT-B/16", 1, 10, 0.002, {"N_CTX": 8, "CTX_INIT": ""}),
+    "CoCoOp/vit_b16_c16_ep10_batch1": ("ViT-B/16", 1, 10, 0.002, {"N_CTX": 16, "CTX_INIT": ""}),
+    "CoCoOp/vit_b16_c4_ep10_batch1_ctxv1": (
+        *("ViT-B/16", 1, 10, 0.002),
+        {"N_CTX": 4, "CTX_INIT": WORDS},
+    ),
+    "MaPLe/vit_b16_c2_ep5_batch4_2ctx": (
+        *("ViT-B/16", 4, 5, 0.0035),
+        {"N_CTX": 2, "PROMPT_DEPTH": 9, "CTX_INIT": WORDS},
+    ),
+    "MaPLe/vit_b16_c2_ep5_batch4_2ctx_cross_datasets": (
+        *("ViT-B/16", 4, 2, 0.0026),
+        {"N_CTX": 2, "PROMPT_DEPTH": 3},
+    ),
+    "IVLP/vit_b16_c2_ep5_batch4_2+2ctx": (
+        *("ViT-B/16", 4, 5, 0.0035),
+        {
+            "N_CTX_TEXT": 2,
+            "N_CTX_VISION": 2,
+            "PROMPT_DEPTH_TEXT": 12,
+            "PROMPT_DEPTH_VISION": 12,
+        },
+    ),
+    "IVLP/vit_b16_c2_ep5_batch4_4ctx_language_only": (
+        *("ViT-B/16", 4, 5, 0.0025),
+        {"N_CTX_TEXT": 4, "PROMPT_DEPTH_TEXT": 12, "PROMPT_DEPTH_VISION": 0},
+    ),
+    "VPT/vit_b16_c2_ep5_batch4_4": (
+        *("ViT-B/16", 4, 5, 0.0025),
+        {"N_CTX_VISION": 8, "PROMPT_DEPTH_VISION": 12},
+    ),
+    "PLOT/rn50": ("RN50", 128, 50, 0.002, {"N": 4, "N_CTX": 16}),
+    "PLOT/rn50_ep200": ("RN50", 128, 200, 0.002, {"N": 4, "N_CTX": 16}),
+    "PLOT/rn50_ep200_batch32": ("RN50", 32, 200, 0.002, {"N": 4, "N_CTX": 16}),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_config_holds_the_published_values(name):
+    cfg, settings = load(ROOT / f"{name}.yaml")
+    *recipe, expected = PUBLISHED[name]
+    loader, optim = cfg.DATALOADER, cfg.OPTIM
+    got = [cfg.MODEL.BACKBONE.NAME, loader.TRAIN_X.BATCH_SIZE, optim.MAX_EPOCH, optim.LR]
+    assert got == recipe
+    test_batch = loader.TEST.BATCH_SIZE
+    assert test_batch == (200 if name.startswith("PLOT") else 100)
+    assert cfg.INPUT.SIZE == (224, 224)
+    assert list(cfg.INPUT.TRANSFORMS) == ["random_resized_crop", "random_flip", "normalize"]
+    assert {key: settings[key] for key in expected} == expected
+    assert settings.PREC == "fp16"

@@ -1,0 +1,1 @@
+"""A frozen CLIP and what runs it: weights, towers, class tokens, precision. Knows no method."""

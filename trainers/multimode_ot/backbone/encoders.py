@@ -1,0 +1,127 @@
+"""Text and image towers that take deep prompts, on stock CLIP weights.
+
+Axes: `S` text sequences, `L` tokens, `B` images, `M` visual prompts (modes), `n` tokens of one
+prompt, `w` width of the tower, `d` joint width. A list of prompts holds one tensor a layer:
+the first joins the input, the `i`-th replaces the outputs of layer `i - 1` at the same
+positions; behind the last one they flow on unchanged (MaPLe, CVPR 2023, equations 1 to 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .clip import CLIP
+from .layers import ModifiedResNet, attend
+
+
+def encode_text(
+    clip: CLIP,
+    embeddings: Tensor,
+    deep_prompts: Sequence[Tensor] = (),
+    only: Tensor | None = None,
+) -> Tensor:
+    """The outputs of text tokens, after the final layer norm.
+
+    Args:
+        embeddings: `(S, L, w)` token embeddings, without positional embedding; any `L` up to
+            CLIP's context, since the transformer is causal: what follows the EOS is irrelevant.
+        deep_prompts: for layers 1, 2, ...: `(S, n, w)`, or `(n, w)` for all sequences, put at
+            positions `1..n`.
+        only: `(S,)`, the positions whose outputs are wanted; all by default.
+
+    Returns:
+        `(S, L, w)`, or `(S, w)` with `only`; multiply with `clip.text_projection` for the joint
+        space.
+    """
+    x = embeddings.to(clip.dtype) + clip.positional_embedding[: embeddings.shape[1]].to(clip.dtype)
+    for i, block in enumerate(clip.transformer):
+        if 1 <= i <= len(deep_prompts):
+            prompt = deep_prompts[i - 1].to(x.dtype).expand(len(x), -1, -1)
+            x = torch.cat([x[:, :1], prompt, x[:, 1 + prompt.shape[1] :]], dim=1)
+        if only is not None and block is clip.transformer.last:
+            rows = torch.arange(len(x), device=x.device), only
+            x = block.close(x[rows], attend(block.open(x), causal=True)[rows])
+        else:
+            x = block(x, causal=True)
+    return clip.ln_final(x)
+
+
+def project_text(clip: CLIP, tokens: Tensor) -> Tensor:
+    """`(..., w)` text outputs into the joint space, `(..., d)`."""
+    return tokens @ clip.text_projection.to(tokens.dtype)
+
+
+def encode_text_pooled(
+    clip: CLIP, embeddings: Tensor, eos: Tensor, deep_prompts: Sequence[Tensor] = ()
+) -> Tensor:
+    """Text features in the joint space, `(S, d)`, not normalised: the outputs at `eos`, `(S,)`.
+
+    Otherwise as `encode_text`.
+    """
+    return project_text(clip, encode_text(clip, embeddings, deep_prompts, only=eos))
+
+
+def encode_image(
+    clip: CLIP, images: Tensor, prompts: Sequence[Tensor] = (), pooled_only: bool = False
+) -> Tensor:
+    """Image features of every visual mode, in the joint space.
+
+    Args:
+        images: `(B, 3, H, W)`, normalised.
+        prompts: one `(M, n, w)` a layer; each image is run once for each of the `M` modes, with
+            the mode's prompt behind its patches. None: one mode without a prompt. A ResNet takes
+            none.
+        pooled_only: leave out the local outputs.
+
+    Returns:
+        `(B, M, 1 + J, d)`: token 0 is the pooled output (CLS, or the attention pool's), the others
+        are the local outputs: patches, then visual prompts (`(B, M, 1, d)` with `pooled_only`).
+    """
+    visual = clip.visual
+    images = images.to(clip.dtype)
+    if isinstance(visual, ModifiedResNet):
+        if prompts:
+            raise ValueError(f"{clip.name} is a ResNet: it takes no visual prompts")
+        tokens = visual(images).unsqueeze(1)
+        return tokens[:, :, :1] if pooled_only else tokens
+
+    # Under autocast the residual stream keeps the weights' float32, as torch's own modules do.
+    patches = visual.conv1(images).to(clip.dtype).flatten(2).transpose(1, 2)  # (B, O, w)
+    cls = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
+    x = torch.cat([cls, patches], 1) + visual.positional_embedding.to(patches.dtype)
+    x = visual.ln_pre(x)
+    modes, stock = (len(prompts[0]) if prompts else 1), x.shape[1]
+    first, *others = visual.transformer
+    if prompts:
+        # Until the first attention the stock tokens are common to all modes, and constants.
+        prompt = visual.ln_pre(prompts[0].to(x.dtype))  # (M, n, w)
+        opened = _every_pair(first.open(x), first.open(prompt))
+        x = first(_every_pair(x, prompt), opened=opened)
+    else:
+        x = first(x)
+    for i, block in enumerate(others, start=1):
+        if i < len(prompts):
+            x[:, stock:] = prompts[i].to(x.dtype).repeat(len(images), 1, 1)
+        if pooled_only and block is visual.transformer.last:
+            x = block.close(x[:, :1], attend(block.open(x), causal=False)[:, :1])
+        else:
+            x = block(x)
+    x = visual.ln_post(x[:, :1] if pooled_only else x) @ visual.proj.to(x.dtype)
+    return x.unflatten(0, (len(images), modes))
+
+
+def _every_pair(images: Tensor, prompts: Tensor) -> Tensor:
+    """`(B, O, ...)` and `(M, n, ...)` joined to `(B * M, O + n, ...)`, image-major."""
+    batch, modes = len(images), len(prompts)
+    images = images.unsqueeze(1).expand(-1, modes, *images.shape[1:])
+    prompts = prompts.expand(batch, *prompts.shape)
+    return torch.cat([images, prompts], 2).flatten(0, 1)
+
+
+def normalised(x: Tensor) -> Tensor:
+    """Unit vectors along the last axis, in float32 at least. A zero vector is NaN, not hidden."""
+    x = x if x.dtype == torch.float64 else x.float()
+    return x / x.norm(dim=-1, keepdim=True)

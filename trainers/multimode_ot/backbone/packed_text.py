@@ -1,0 +1,225 @@
+"""The text tower for classes that share their prompts, without a token that is not needed.
+
+A prompt is `SOS, prefix, class name, ".", EOS`, and the transformer is causal. So what stands
+before the name (the *head*) has the same outputs for all classes, and is run once a mode; a class
+runs only the rest (its *tail*), which attends to the head's keys and values. Tails are packed one
+behind the other, so that a short name does not pay for a long one. All of this is exact.
+
+Axes: `K` classes, `N` modes, `P` tokens of the longest head, `T` tokens of a tail, `R` packed
+tokens of tails (`N * T` of each class), `b` tokens of a context, `w` width, `h` attention heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .class_tokens import insert_context, readable, tokenize
+from .clip import CLIP
+from .layers import merge_heads
+
+# What the backward pass needs of each tail token in each layer, in widths: the inputs of two norms,
+# queries, keys and values, keys and values again (behind the head's), the attention's output, the
+# hidden layer.
+SAVED_WIDTHS = 16
+
+
+class Group(NamedTuple):
+    """`classes` classes whose tails have `length` tokens."""
+
+    classes: int
+    length: int
+
+
+class PackedClasses(nn.Module):
+    """The frozen words of `K` classes, shortest tail first.
+
+    Args:
+        clip: the backbone.
+        classnames: `K` names; underscores become spaces.
+        prefixes: `N` prefixes, of words or placeholders.
+        released: which tokens represent a prompt: its own (context, other words of the prefix,
+            class name), or those that the authors' program takes (positions `0 .. e - 2` with `e`
+            the EOS of the class's first prompt, for all its prompts).
+
+    Attributes:
+        eos_rows: `(K, N)`, the rows of the output at the EOS.
+        token_rows, token_mask: `(K, N, L)`, the rows that represent the prompts; padded.
+
+    Raises:
+        ValueError: a prompt that does not fit the context.
+    """
+
+    head_words: Tensor  # (N, P, w)
+    head_mask: Tensor  # (N, P)
+    tail_words: Tensor  # (sum of T, w)
+    tail_positions: Tensor  # (N, longest T)
+    eos_rows: Tensor
+    token_rows: Tensor
+    token_mask: Tensor
+
+    def __init__(
+        self,
+        clip: CLIP,
+        classnames: Sequence[str],
+        prefixes: Sequence[str],
+        released: bool = False,
+    ):
+        super().__init__()
+        ids = tokenize(prefixes, clip.context_length)
+        heads = ids.argmax(-1)  # (N,): the EOS, which has the highest id, is not of the head
+        ids = ids[:, : int(heads.max())]
+        # The authors' program may read past the EOS of prompts shorter than the first one.
+        overrun = max(0, int(heads[0] - heads.min()) - 2) if released else 0
+        tails = _tail_ids(clip, classnames, prefixes[int(heads.argmax())], overrun)
+        order = sorted(range(len(tails)), key=lambda k: len(tails[k]))
+        lengths = [len(tails[k]) for k in order]
+        self.groups = [Group(len(list(same)), t) for t, same in groupby(lengths)]
+
+        tail_ids = torch.tensor([i for k in order for i in tails[k]])
+        positions = heads[:, None] + torch.arange(lengths[-1])
+        constants = {
+            "head_words": clip.token_embedding(ids.to(clip.token_embedding.weight.device)),
+            "head_mask": torch.arange(ids.shape[1]) < heads[:, None],
+            "tail_words": clip.token_embedding(tail_ids.to(clip.token_embedding.weight.device)),
+            # Only what is read past an EOS can lie beyond the context, and then in vain.
+            "tail_positions": positions.clamp_max(clip.context_length - 1),
+        }
+        sizes = torch.tensor([len(tail) for tail in tails])
+        begin = torch.tensor([0, *lengths]).cumsum(0)[:-1][torch.tensor(order).argsort()]
+        modes = torch.arange(len(heads))
+        first = ids.numel() + begin[:, None] * len(heads) + modes * sizes[:, None]  # (K, N)
+        eos = heads + sizes[:, None] - 1 - overrun  # (K, N), in the prompt
+        counts = (eos[:, :1] - 1).expand_as(eos) if released else eos - 2
+        at = torch.arange(int(counts.max())) + (0 if released else 1)  # (L,), in the prompt
+        rows = torch.where(
+            at < heads[:, None],
+            modes[:, None] * ids.shape[1] + at,
+            first[..., None] + at - heads[:, None],
+        )  # (K, N, L)
+        mask = torch.arange(len(at)) < counts[..., None]
+        constants |= {
+            "eos_rows": first + eos - heads,
+            "token_rows": rows.where(mask, 0),
+            "token_mask": mask,
+        }
+        for name, value in constants.items():
+            value = value.to(clip.token_embedding.weight.device)
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(
+        self,
+        clip: CLIP,
+        context: Tensor,
+        deep: Sequence[Tensor] = (),
+        memory: int | None = None,
+    ) -> Tensor:
+        """Outputs of all tokens after the final layer norm, `(N * P + R, w)`: heads, then tails.
+
+        Args:
+            context: `(N, b, w)`, put behind SOS.
+            deep: likewise, for layers 1, 2, ...
+            memory: bytes that may be held for the backward pass. Beyond it, classes are run in
+                chunks, and all chunks but the last are run again in the backward pass.
+        """
+        heads, seen = self.run_heads(clip, context, deep)
+        most = tokens(self.groups)
+        if memory is not None and torch.is_grad_enabled():
+            saved = SAVED_WIDTHS * clip.text_layers * clip.text_width * clip.dtype.itemsize
+            most = memory // (saved * len(heads))
+        *recomputed, last = split_groups(self.groups, most)
+        words = self.tail_words.split([tokens(chunk) for chunk in (*recomputed, last)])
+        tails = [
+            checkpoint(
+                self.run_tails, clip, *chunk, *seen, use_reentrant=False, preserve_rng_state=False
+            )
+            for chunk in zip(recomputed, words, strict=False)
+        ]
+        tails.append(self.run_tails(clip, last, words[-1], *seen))
+        return clip.ln_final(torch.cat([heads.flatten(0, 1), *tails]))
+
+    def run_heads(
+        self, clip: CLIP, context: Tensor, deep: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Outputs `(N, P, w)`, and every layer's keys and values `(N, P, 2, h, 64)`."""
+        x = insert_context(self.head_words.to(clip.dtype), context.to(clip.dtype))
+        x = x + clip.positional_embedding[: x.shape[1]].to(x.dtype)
+        seen = []
+        for i, block in enumerate(clip.transformer):
+            if 1 <= i <= len(deep):
+                x = insert_context(x, deep[i - 1].to(x.dtype))
+            opened = block.open(x)
+            seen.append(opened[:, :, 1:])
+            x = block(x, causal=True, opened=opened)
+        return x, seen
+
+    def run_tails(
+        self, clip: CLIP, groups: Sequence[Group], words: Tensor, *seen: Tensor
+    ) -> Tensor:
+        """Outputs of the tails of some groups, `(R, w)`; `words` `(R / N, w)` are theirs."""
+        places = clip.positional_embedding[self.tail_positions]  # (N, longest T, w)
+        rows, masks = [], []
+        for group, part in zip(groups, words.split([tokens([g]) for g in groups]), strict=True):
+            part = part.view(group.classes, 1, group.length, -1) + places[:, : group.length]
+            rows.append(part.flatten(0, 2))
+            own = torch.ones(group.length, group.length, dtype=torch.bool, device=part.device)
+            head = self.head_mask.unsqueeze(1).expand(-1, group.length, -1)
+            mask = torch.cat([head, own.tril().expand(len(head), -1, -1)], -1)
+            masks.append(mask.repeat(group.classes, 1, 1).unsqueeze(1))  # (K * N, 1, T, P + T)
+        x = torch.cat(rows).to(clip.dtype)
+        sizes = [len(part) for part in rows]
+        for block, head in zip(clip.transformer, seen, strict=True):
+            parts = zip(groups, block.open(x).split(sizes), masks, strict=True)
+            x = block.close(x, torch.cat([_attend_behind(head, *part) for part in parts]))
+        return x
+
+
+def _attend_behind(head: Tensor, group: Group, qkv: Tensor, mask: Tensor) -> Tensor:
+    """Attention of equally long tails to their heads and themselves, `(K * N * T, w)`.
+
+    Args:
+        head: `(N, P, 2, h, 64)`, keys and values of the heads.
+        qkv: `(K * N * T, 3, h, 64)`.
+        mask: `(K * N, 1, T, P + T)`.
+    """
+    qkv = qkv.unflatten(0, (group.classes, len(head), group.length))
+    head = head.expand(group.classes, *head.shape)
+    keys_values = torch.cat([head, qkv[:, :, :, 1:]], 2)  # (K, N, P + T, 2, h, 64)
+    k, v = keys_values.flatten(0, 1).permute(2, 0, 3, 1, 4)  # (K * N, h, P + T, 64)
+    q = qkv[:, :, :, 0].flatten(0, 1).transpose(1, 2)  # (K * N, h, T, 64)
+    return merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)).flatten(0, 1)
+
+
+def _tail_ids(clip: CLIP, classnames: Sequence[str], prefix: str, overrun: int) -> list[list[int]]:
+    """Token ids from the class name to `overrun` tokens behind the EOS. `prefix`: the longest."""
+    ids = tokenize([f"{prefix} {readable(name)}." for name in classnames], clip.context_length)
+    start = int(tokenize([prefix], clip.context_length).argmax())
+    return [
+        row[start : eos + 1] + [0] * overrun
+        for row, eos in zip(ids.tolist(), ids.argmax(-1).tolist(), strict=True)
+    ]
+
+
+def tokens(groups: Sequence[Group]) -> int:
+    """Tail tokens of all classes of the groups."""
+    return sum(group.classes * group.length for group in groups)
+
+
+def split_groups(groups: Sequence[Group], most: int) -> list[list[Group]]:
+    """Chunks of groups with at most `most` tokens each, but at least one class."""
+    chunks: list[list[Group]] = [[]]
+    for classes, length in groups:
+        while classes:
+            fitting = min(classes, (most - tokens(chunks[-1])) // length)
+            if fitting > 0 or not chunks[-1]:
+                chunks[-1].append(Group(max(fitting, 1), length))
+                classes -= max(fitting, 1)
+            else:
+                chunks.append([])
+    return chunks

@@ -1,0 +1,37 @@
+"""`multimode-ot COMMAND`: one module a command, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ..config import require_known
+from ..errors import Parser, one_line_errors
+
+COMMANDS = {
+    "compare": "the table that compares methods, from a folder of results",
+    "methods": "all methods: what each trains, its settings, its published configs",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; ends with one line and status 2 where something is wrong."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with one_line_errors():
+        if words and not words[0].startswith("-"):
+            require_known("command", words[0], COMMANDS)
+            importlib.import_module(f"{__name__}.{words[0]}").main(words[1:])
+            return
+        parser = Parser(
+            prog="multimode-ot",
+            usage="multimode-ot COMMAND ...",
+            description="Tools around multi-mode prompt alignment and the methods beside it.",
+            epilog="`multimode-ot COMMAND --help` shows a command's options.",
+        )
+        commands = parser.add_argument_group("commands")
+        for name, text in COMMANDS.items():
+            commands.add_argument(name, nargs="?", help=text)
+        if words:
+            parser.parse_args(words)
+        parser.print_help()

@@ -1,0 +1,302 @@
+"""The contract of a method: a frozen CLIP with something learned, as a plain module.
+
+A method is one class. It declares its settings, what is trained (`prompt_learner`), how a side is
+encoded, and how the two sides become logits; trainers, config defaults, scripts, tables and the
+common tests follow from it. Nothing here needs Dassl.
+Axes: `B` images, `K` classes, `M` and `N` modes, `d` joint width.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from .. import regularisers
+from ..backbone.class_tokens import check_classnames
+from ..backbone.clip import CLIP
+from ..backbone.encoders import encode_image, normalised
+from ..backbone.precision import Precision
+from ..backbone.state_dicts import require_tensors
+from ..backbone.zero_shot import template_features
+from ..config import PRECISIONS, Check, Setting, Settings
+from ..regularisers import Seen
+from .loading import LoadReport, load_prompts
+from .nonfinite import raise_for_nonfinite
+
+
+class PromptedCLIP(nn.Module, ABC):
+    """Normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
+
+    Args:
+        clip: the backbone; becomes part of the module, frozen.
+        classnames: `K` class names; underscores become spaces.
+        cfg: the method's own config node.
+        precision: how the towers compute.
+        unique_names: refuse class names that become one prompt. Published data sets have some.
+
+    Class attributes of a method:
+        name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
+        version: goes up when the same settings give other numbers.
+        settings: its own settings; those of its bases are added.
+        trains: what is trained, in a few words; "" for nothing.
+        learned: the sides whose features depend on it, of "text" and "image".
+        configs: another method, whose published configs the scripts take where it has none.
+        checkpoint_name: directory of its checkpoints, as in the original repository.
+        checkpoint_prefix: what the original's keys of the prompt learner start with.
+
+    Attributes:
+        classnames: the current classes.
+        dataset: `DATASET.NAME`, for methods that treat data sets differently; None outside a host.
+        regularisers: the parts that `REGULARISERS` lists, by name.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    settings: ClassVar[Settings] = {
+        "PREC": Setting("fp16", "how the frozen towers compute", one_of=PRECISIONS),
+        "REGULARISERS": Setting((), "what holds it back: " + ", ".join(regularisers.REGULARISERS)),
+        **regularisers.settings(),
+    }
+    trains: ClassVar[str] = ""
+    learned: ClassVar[tuple[str, ...]] = ()
+    configs: ClassVar[str] = ""
+    checkpoint_name: ClassVar[str] = "prompt_learner"
+    checkpoint_prefix: ClassVar[str] = ""
+
+    clip: CLIP
+    prompt_learner: nn.Module
+    unconverged: Tensor  # int64 scalar; counts on the device, read once an epoch
+    dataset: str | None = None
+
+    def __init__(
+        self,
+        clip: CLIP,
+        classnames: Sequence[str],
+        cfg: CfgNode,
+        precision: Precision,
+        unique_names: bool = True,
+    ):
+        super().__init__()
+        self.clip, self.cfg, self.precision = clip, cfg, precision
+        self.unique_names = unique_names
+        self.regularisers = regularisers.build(cfg)
+        self._frozen_text: dict[tuple[tuple[str, ...], bool], Tensor] = {}
+        check_classnames(classnames, clip.context_length, unique_names)
+        self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
+        self.classnames = list(classnames)
+        self.prompt_learner = self.build_prompt_learner()
+        self.set_classes(classnames)
+        clip.cast(precision.weights)
+
+    # What a method defines.
+
+    @classmethod
+    def all_settings(cls) -> dict[str, Any]:
+        """The settings that it and its bases declare, by key; a nested table is a regulariser's."""
+        merged: dict[str, Any] = {}
+        for base in cls.__mro__:
+            merged = merged | {
+                key: setting
+                for key, setting in vars(base).get("settings", {}).items()
+                if key not in merged
+            }
+        return merged
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        """Refuse bad settings. Called before any data or weight is loaded."""
+        check.declared(cls.all_settings())
+        regularisers.check_listed(check, cls)
+
+    def build_prompt_learner(self) -> nn.Module:
+        """The module of all trained parameters, float32. Reads `self.clip` and `self.cfg`."""
+        return nn.Module()
+
+    def set_classes(self, classnames: Sequence[str]) -> None:
+        """Change the classes; prompts stay. Methods add what they keep of the names.
+
+        Raises:
+            ValueError: no classes, a name that is none, names that become one prompt, or one that
+                does not fit the text encoder's context.
+        """
+        check_classnames(classnames, self.clip.context_length, self.unique_names)
+        self.classnames = list(classnames)
+        self._frozen_text = {}
+
+    @abstractmethod
+    def class_features(self) -> Any:
+        """All that the logits need of the classes and that does not depend on the image."""
+
+    @abstractmethod
+    def image_features(self, images: Tensor) -> Any:
+        """All that the logits need of the images `(B, 3, H, W)`."""
+
+    @abstractmethod
+    def logits(self, image: Any, text: Any) -> Tensor:
+        """`(B, K)`, in float32 at least, outside autocast."""
+
+    def pooled(self, image: Any, text: Any) -> tuple[Tensor, Tensor]:
+        """The learned features of `B` images, `(..., B, d)`, and of the classes, `(..., K, d)`.
+
+        They are unit vectors, out of what `image_features` and `class_features` returned; leading
+        axes are modes, or images where the classes' features depend on them.
+        """
+        return image, text
+
+    def loss_terms(self, seen: Seen) -> dict[str, Tensor]:
+        """The loss of a batch as named scalars; their sum, with those of the regularisers, is
+        minimised, and each is shown by its name."""
+        return {"cross_entropy": F.cross_entropy(seen.logits, seen.labels)}
+
+    def change_gradients(self, trained: Sequence[Tensor]) -> None:
+        """Change `.grad` of the trained tensors in place, before the optimiser's step."""
+
+    @property
+    def changes_gradients(self) -> bool:
+        """Whether a step has to ask for `change_gradients`, of the method or a regulariser."""
+        own = type(self).change_gradients is not PromptedCLIP.change_gradients
+        return own or any(part.changes_gradients for part in self.regularisers.values())
+
+    def epoch_ended(self, epoch: int, epochs: int) -> None:
+        """Called after the last step of epoch `epoch` (from 1) of `epochs`."""
+
+    def training_ended(self) -> None:
+        """Called after the last epoch, before its checkpoint is saved and the model is tested."""
+
+    def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
+        """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
+        return {k: k.removeprefix("module.").removeprefix("prompt_learner.") for k in state}
+
+    def remark_on(self, report: LoadReport) -> str:
+        """What who loads such a state dict must know; "" for nothing."""
+        return ""
+
+    # What all share.
+
+    def check_depth(self, key: str, text: bool, vision: bool) -> None:
+        """Refuse a depth for which the backbone has too few layers, and visual prompts on a ResNet.
+
+        Args:
+            key: the setting that holds the depth.
+            text, vision: which towers it rules.
+        """
+        check, clip = Check(self.cfg, settings_path(self.name)), self.clip
+        if vision and not clip.is_vit:
+            check.refuse(key, f"{clip.name} is a ResNet, which takes no visual prompts")
+        if text:
+            check.at_most(key, clip.text_layers, f"{clip.name} has so many text layers")
+        if vision:
+            check.at_most(key, clip.vision_layers, f"{clip.name} has so many visual layers")
+
+    def pop_unconverged(self) -> int:
+        """Transport problems that hit the iteration cap since the last call."""
+        count = int(self.unconverged)
+        self.unconverged.zero_()
+        return count
+
+    def forward(self, images: Tensor, class_features: Any = None) -> Tensor:
+        """Logits `(B, K)`, float32; arguments and errors as of `see`."""
+        return self.see(images, class_features)[2]
+
+    def see(self, images: Tensor, class_features: Any = None) -> tuple[Any, Any, Tensor]:
+        """What `image_features`, `class_features` and `logits` make of a batch.
+
+        Args:
+            images: `(B, 3, H, W)`, normalised, at the backbone's resolution.
+            class_features: `self.class_features()` of earlier, to be computed once for many
+                batches; made here if left out.
+
+        Raises:
+            ValueError: images of another size.
+            FloatingPointError: NaN or Inf, with the tensor in which it appeared first. (Training
+                on CUDA does not look, since that would stall the device; the trainer looks at the
+                loss, which it reads anyway, and then calls `diagnose`.)
+        """
+        size = (3, self.clip.resolution, self.clip.resolution)
+        if images.ndim != 4 or tuple(images.shape[1:]) != size:
+            raise ValueError(
+                f"images of shape {tuple(images.shape)}: {self.clip.name} takes "
+                f"(B, {', '.join(map(str, size))})"
+            )
+        with self.tower_context(images.device):
+            image = self.image_features(images)
+            text = self.class_features() if class_features is None else class_features
+        with torch.autocast(images.device.type, enabled=False):
+            logits = self.logits(image, text)
+        stalls = logits.device.type != "cpu" and self.prompt_learner.training
+        if not stalls and not logits.isfinite().all():
+            prompts = dict(self.prompt_learner.named_parameters())
+            raise_for_nonfinite(images=images, prompts=prompts)
+            raise_for_nonfinite(image_features=image, class_features=text, logits=logits)
+        return image, text, logits
+
+    def tower_context(self, device: torch.device):
+        """Autocast while training, if the precision says so."""
+        autocasting = self.prompt_learner.training and torch.is_grad_enabled()
+        return (self.precision if autocasting else Precision()).training_context(device)
+
+    def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor:
+        """Frozen CLIP's features of the current classes, `(K, d)`, unit vectors, constant; computed
+        at the first call, again for other classes, never saved.
+
+        Args:
+            templates: with `{}` for the class name; the features are averaged over them.
+            unit: normalise each before they are averaged.
+        """
+        key = templates, unit
+        if key not in self._frozen_text:
+            # Without autocast, so that training and evaluation have the same text.
+            plain = torch.autocast(self.device.type, enabled=False)
+            with plain, torch.inference_mode(False), torch.no_grad():
+                features = template_features(self.clip, self.classnames, templates, unit)
+            self._frozen_text[key] = features
+        return self._frozen_text[key].to(self.device)
+
+    @torch.no_grad()
+    def frozen_image(self, images: Tensor) -> Tensor:
+        """Frozen CLIP's features of images, `(B, d)`, unit vectors, constant."""
+        with torch.autocast(self.device.type, enabled=False):
+            return normalised(encode_image(self.clip, images, pooled_only=True)[:, 0, 0])
+
+    @torch.no_grad()
+    def diagnose(self, images: Tensor) -> None:
+        """Raise `FloatingPointError` naming the first non-finite tensor of a forward pass."""
+        training = self.prompt_learner.training
+        try:
+            self.eval()(images)
+        finally:
+            self.train(training)
+
+    @property
+    def device(self) -> torch.device:
+        return self.clip.logit_scale.device
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """CLIP's frozen `exp(logit_scale)`."""
+        return self.clip.logit_scale.float().exp()
+
+    def load_prompts(self, state: Mapping[str, Tensor]) -> LoadReport:
+        """Take the prompts out of a state dict of this project or of the original repository.
+
+        Frozen weights and class-dependent buffers in it are ignored.
+
+        Raises:
+            ValueError: it is no state dict, holds no prompt of this method, one of another shape,
+                or prompts that belong to other classes.
+        """
+        require_tensors(state)
+        return load_prompts(
+            self.prompt_learner, state, self.prompt_keys(state), self.name, self.classnames
+        )
+
+
+def settings_path(name: str) -> str:
+    """Where a method's settings are in a whole config."""
+    return f"TRAINER.{name.upper()}"

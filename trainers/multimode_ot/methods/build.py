@@ -1,0 +1,72 @@
+"""`build_model`: any method of this package as a plain module."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from yacs.config import CfgNode
+
+from ..backbone.clip import load_clip
+from ..backbone.precision import resolve_precision
+from ..config import Check, add_defaults
+from . import find_method
+from .base import PromptedCLIP, settings_path
+
+
+def build_model(
+    method: str,
+    clip: Any,
+    classnames: Sequence[str],
+    cfg: CfgNode | None = None,
+    device: torch.device | str = "cpu",
+    unique_names: bool = True,
+) -> PromptedCLIP:
+    """A prompt-learning model of any method of this package, without Dassl or data.
+
+    Args:
+        method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ...
+        clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`). One `CLIP`
+            may serve several models; it is copied where a model needs another precision or device.
+        classnames: `K` class names, a list of strings.
+        cfg: a yacs node with `TRAINER.<METHOD>` (from `extend_cfg`), or that child alone. Without
+            it: the method's defaults in float32, with no more prompted layers than `clip` has.
+        device: where the model is put.
+        unique_names: refuse names that become one prompt, of which but one could be predicted.
+            (Some published data sets have such names.)
+
+    Returns:
+        A module from normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
+
+    Raises:
+        ValueError: unknown method or backbone, bad settings, or class names (none, one string in
+            the place of their list, an empty one, several that become one prompt).
+    """
+    kind = find_method(method)
+    settings = default_settings(method) if cfg is None else settings_of(cfg, method)
+    if cfg is None:
+        settings.PREC = "fp32"
+    kind.check_settings(Check(settings, settings_path(method)))
+    backbone = load_clip(clip)
+    if cfg is None:
+        layers = backbone.text_layers
+        layers = min(layers, backbone.vision_layers or layers)
+        for key in [k for k in settings if "PROMPT_DEPTH" in k]:
+            settings[key] = min(settings[key], layers)
+    precision = resolve_precision(settings.PREC, device)
+    moved = backbone.logit_scale.device.type != torch.device(device).type
+    if backbone is clip and (moved or backbone.dtype != precision.weights):
+        backbone = copy.deepcopy(backbone)
+    return kind(backbone, classnames, settings, precision, unique_names).to(device)
+
+
+def default_settings(method: str) -> CfgNode:
+    """A fresh node of a method's settings at their defaults."""
+    return add_defaults(CfgNode(), find_method(method).all_settings())
+
+
+def settings_of(cfg: CfgNode, method: str) -> CfgNode:
+    """The settings of a method in a whole config, or `cfg` itself if it is such a node."""
+    return cfg.TRAINER[method.upper()] if "TRAINER" in cfg else cfg

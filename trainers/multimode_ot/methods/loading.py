@@ -1,0 +1,78 @@
+"""Taking prompts out of state dicts, of this project or of the methods' original repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from .prompts import CLASS_NAMES, require_classes
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_prompts` did with a state dict, by its own key names.
+
+    Attributes:
+        used: keys whose tensors were taken.
+        ignored: frozen CLIP weights and class-dependent buffers.
+        missed: trained parameters that the state dict does not have; they keep their values.
+        unexpected: everything else in it.
+    """
+
+    used: tuple[str, ...]
+    ignored: tuple[str, ...]
+    missed: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def load_prompts(
+    learner: nn.Module,
+    state: Mapping[str, Tensor],
+    targets: Mapping[str, str],
+    method: str,
+    classnames: Sequence[str],
+) -> LoadReport:
+    """Load what fits a prompt learner, as `PromptedCLIP.load_prompts` says.
+
+    Args:
+        targets: keys of `state`, mapped to keys of `learner`.
+        method: its name, for messages.
+        classnames: of the model.
+    """
+    own = learner.state_dict()
+    used = tuple(k for k, target in targets.items() if target in own)
+    others = [k for k in targets if k not in used]
+    ignored = tuple(k for k in others if _is_frozen_or_class_dependent(k))
+    if own and not used:
+        raise ValueError(
+            f"the state dict holds no prompts of {method}: wanted {sorted(own)[:4]}..., "
+            f"found {sorted(state)[:4]}..."
+        )
+    for key in used:
+        if targets[key] == CLASS_NAMES:
+            require_classes(state[key], classnames)
+        if state[key].shape != own[targets[key]].shape:
+            raise ValueError(
+                f"{key} has shape {tuple(state[key].shape)}, but the settings of {method} "
+                f"make it {tuple(own[targets[key]].shape)}: use those it was trained with"
+            )
+    learner.load_state_dict({targets[k]: state[k] for k in used}, strict=False)
+    return LoadReport(
+        used=used,
+        ignored=ignored,
+        missed=tuple(sorted(set(own) - {targets[k] for k in used} - {CLASS_NAMES})),
+        unexpected=tuple(k for k in others if k not in ignored),
+    )
+
+
+_FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "token_embedding.")
+_CLASS_BUFFERS = ("token_prefix", "token_suffix")
+_PROMPT_IN_TOWER = "VPT"
+
+
+def _is_frozen_or_class_dependent(key: str) -> bool:
+    key = key.removeprefix("module.")
+    frozen = key.startswith(_FROZEN) and _PROMPT_IN_TOWER not in key
+    return frozen or key.rsplit(".", 1)[-1] in _CLASS_BUFFERS

@@ -1,0 +1,279 @@
+"""Which results lie below a folder, and what each one says: the input of every table."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..config import require_known
+from .results_json import FILE_NAME, read_results
+
+AVERAGE = "average"
+DOMAINS = ("ImageNetV2", "ImageNetSketch", "ImageNetA", "ImageNetR")
+# The folder of the output layout that holds a protocol's evaluations.
+FOLDERS = {
+    "base2new": "base2new",
+    "fewshot": "fewshot",
+    "cross_dataset": "evaluation",
+    "domain": "evaluation",
+}
+CHOSEN_ON_TEST, UNTRAINED = " (chosen on test)", " (untrained)"
+# `evaluation/CoOp/vit_b16_16shots_from_digits`: the folder of a transfer says where prompts are
+# from, ImageNet if it names nothing.
+_ORIGIN = re.compile(r".*_(?P<shots>-?\d+)shots(?:_from_(?P<source>.+))?")
+_DEFAULT_SOURCE = "imagenet"
+
+
+class Transfer(NamedTuple):
+    """Where the prompts of an evaluation were trained, as its folder says.
+
+    Attributes:
+        source: name of the data set's config.
+        shots: None if the folder does not say.
+        on_source: they are tested on the data set that they were trained on.
+    """
+
+    source: str
+    shots: int | None
+    on_source: bool
+
+
+def collect(
+    output: Path, protocol: str, trains: Callable[[str], bool] = lambda method: False
+) -> list[dict[str, Any]]:
+    """The results of one protocol below `output`, a whole output tree or a folder of one.
+
+    What lies in hidden folders is left out. Each result gets its file as `path`; one of a transfer
+    also its `transfer`.
+
+    Args:
+        trains: whether a method trains anything, asked for results that do not tell.
+
+    Raises:
+        FileNotFoundError: there are none, or `output` is no folder.
+        ValueError: a file that is no result, or not of this protocol; names file and field.
+    """
+    if not output.is_dir():
+        raise FileNotFoundError(f"{output} is no folder of runs: there is no such folder")
+    inside = {}
+    for file in sorted(output.rglob(FILE_NAME)):
+        parts = file.relative_to(output).parts[:-1]
+        if not any(part.startswith(".") for part in parts):
+            inside[file] = parts
+    # Of a narrower folder than a whole output tree, the place says the protocol.
+    whole = any(not set(parts).isdisjoint(FOLDERS.values()) for parts in inside.values())
+    above = () if whole else Path(os.path.abspath(output)).parts
+    found = []
+    for file, parts in inside.items():
+        nearest = next((p for p in reversed(above + parts) if p in FOLDERS.values()), None)
+        if nearest != FOLDERS[protocol]:
+            continue
+        result = read_results(file) | {"path": str(file)}
+        _check_fields(result)
+        if result.get("trained_parameters") is None and result.get("epoch") is None:
+            result["method_trains"] = trains(result["method"])
+        if nearest == "evaluation":
+            if (result["dataset"] in DOMAINS) != (protocol == "domain"):
+                continue
+            result["transfer"] = _transfer((*above, *parts), result["dataset"])
+        subsets = ("base", "new") if protocol == "base2new" else ("all",)
+        if result["subset"] not in subsets:
+            raise ValueError(
+                f"{file} is no result of the protocol {protocol!r}: subset is "
+                f"{result['subset']!r}, not {' or '.join(map(repr, subsets))}"
+            )
+        found.append(result)
+    if not found:
+        raise FileNotFoundError(f"{output} has no {FILE_NAME} of the protocol {protocol!r}")
+    return found
+
+
+def is_zero_shot(result: Mapping[str, Any]) -> bool:
+    """Whether a result is of a method that trains nothing.
+
+    Files say so by `trained_parameters` 0. Older ones lack it: there a method that trains nothing
+    has epoch 0 and 0 shots, and a trained one has -1 or at least 1 shot, or 0 shots (which are all
+    images, as -1 are) and a later epoch. Of a file without epoch, whoever collected it was told.
+    Untrained prompts of a method that trains them are no zero-shot method.
+    """
+    trained = result.get("trained_parameters")
+    if trained is not None:
+        return trained == 0
+    if result["shots"] != 0 or row_label(result).endswith(UNTRAINED):
+        return False
+    epoch = result.get("epoch")
+    return not result.get("method_trains") if epoch is None else epoch == 0
+
+
+def row_label(result: Mapping[str, Any]) -> str:
+    """The method and what was added to it (`CoOp + template consistency`), marked if its weights
+    were chosen on the images tested or never trained."""
+    added = (f" + {name.replace('_', ' ')}" for name in result.get("regularisers") or ())
+    name = result["method"] + "".join(added)
+    selection = result.get("selection") or {}
+    if selection.get("rule") == "initial":
+        return name + UNTRAINED
+    # Images that the weights were chosen on are no test, whatever their split is called.
+    chosen_on = selection.get("split")
+    on_test = bool(chosen_on) and chosen_on in ("test", result.get("split"))
+    return name + (CHOSEN_ON_TEST if on_test else "")
+
+
+def holding_for_every_seed(
+    results: Iterable[Mapping[str, Any]],
+) -> Callable[[Mapping[str, Any]], bool]:
+    """Tells which results are zero-shot and the same for all seeds, so that they are one result."""
+
+    def group(result: Mapping[str, Any]) -> tuple[str, str, str]:
+        return row_label(result), result["dataset"], result["subset"]
+
+    found = defaultdict(set)
+    for r in results:
+        if is_zero_shot(r):
+            found[group(r)].add(r["accuracy"])
+    return lambda r: is_zero_shot(r) and len(found[group(r)]) == 1
+
+
+def shots_of(result: Mapping[str, Any]) -> int | None:
+    """Shots that were trained with, 0: all images. None where a transfer's folder names none."""
+    shots = result["transfer"].shots if "transfer" in result else result["shots"]
+    return None if shots is None else max(shots, 0)
+
+
+def source_of(result: Mapping[str, Any]) -> str:
+    """The data set that transferred prompts are from, "" where nothing is transferred."""
+    return result["transfer"].source if "transfer" in result else ""
+
+
+def heading(shots: int | None) -> str:
+    """Shots as tables name them; nothing where they are unknown."""
+    if shots is None:
+        return ""
+    return f"{shots} shots" if shots > 0 else "all images"
+
+
+def choose(
+    results: list[dict[str, Any]],
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = (),
+    source: str | None = None,
+    known_datasets: Iterable[str] = (),
+    known_methods: Iterable[str] = (),
+) -> list[dict[str, Any]]:
+    """The results asked for; no names or numbers: all.
+
+    Results of zero-shot methods stay, whatever is asked of shots and source; and of seeds, where
+    one holds for all.
+
+    Args:
+        methods: names, or rows such as "CoOp (untrained)".
+        shots: numbers of shots that were trained with; below 1: all images.
+        source: name of the data set's config that transferred prompts are from.
+        known_datasets: data sets that may be asked for although they have no result.
+        known_methods: likewise.
+
+    Raises:
+        ValueError: a name or number that no result has, unless it is a known method or data set.
+    """
+    labels = {name for r in results for name in (r["method"], row_label(r))}
+    for method in methods:
+        require_known("--methods", method, labels | set(known_methods))
+    for dataset in datasets:
+        require_known("--datasets", dataset, {r["dataset"] for r in results} | set(known_datasets))
+    if methods:
+        results = [r for r in results if {r["method"], row_label(r)} & set(methods)]
+    if datasets:
+        results = [r for r in results if r["dataset"] in datasets]
+    holds = holding_for_every_seed(results)
+    numbers = [max(number, 0) for number in shots]
+    for option, wanted, value, free in (
+        ("--source", [source] if source else [], source_of, is_zero_shot),
+        ("--shots", numbers, shots_of, is_zero_shot),
+        ("--seeds", seeds, lambda r: r["seed"], holds),
+    ):
+        held = {value(r) for r in results if not free(r)}
+        unknown = [] if not held else [each for each in wanted if each not in held]
+        if unknown:
+            there = ", ".join(map(str, sorted(held, key=lambda v: (v is None, v))))
+            raise ValueError(f"{option} {unknown[0]}: no result has it, there is {there}")
+        if wanted:
+            results = [r for r in results if free(r) or value(r) in wanted]
+    return results
+
+
+def _transfer(parts: tuple[str, ...], dataset: str) -> Transfer:
+    """What the folders below `evaluation` say of where prompts are from and tested."""
+    start = max(i for i, part in enumerate(parts) if part == "evaluation")
+    below = parts[start + 1 :]
+    found = [(i, m) for i, m in enumerate(map(_ORIGIN.fullmatch, below)) if m]
+    shots, source, tested_in = None, _DEFAULT_SOURCE, below
+    if found:
+        place, match = found[0]
+        shots, source = int(match["shots"]), match["source"] or _DEFAULT_SOURCE
+        tested_in = below[place + 1 :]
+    same = source.replace("_", "").lower() == dataset.replace("_", "").lower()
+    return Transfer(source, shots, same or source in tested_in)
+
+
+def _whole(smallest: int) -> tuple[Callable[[Any], bool], str]:
+    def test(value: Any) -> bool:
+        return type(value) is int and value >= smallest
+
+    return test, f"a whole number from {smallest}"
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_per_cent(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 100  # NaN is neither
+
+
+_NAME = (_is_name, "a name")
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "method": _NAME,
+    "dataset": (lambda value: _is_name(value) and value != AVERAGE, "a data set's name"),
+    "subset": _NAME,
+    "shots": _whole(-1),
+    "seed": _whole(-1),
+    "accuracy": (_is_per_cent, "a number from 0 to 100"),
+}
+# Older files lack these.
+_LATER_FIELDS = {
+    "epoch": _whole(0),
+    "trained_parameters": _whole(0),
+    "skipped": _whole(0),
+    "config_hash": _NAME,
+    "regularisers": (
+        lambda value: isinstance(value, list) and all(map(_is_name, value)),
+        "a list of names",
+    ),
+    "selection": (lambda value: isinstance(value, dict), "an object"),
+}
+_SELECTION = {
+    "rule": (lambda value: value is None or _is_name(value), "a name or null"),
+    "epoch": (lambda value: value is None or _whole(0)[0](value), "a whole number or null"),
+    "split": (lambda value: value in ("val", "test", None), "'val', 'test' or null"),
+}
+
+
+def _check_fields(result: Mapping[str, Any]) -> None:
+    checked = [(key, result[key], field) for key, field in _FIELDS.items()]
+    for key, field in _LATER_FIELDS.items():
+        if result.get(key) is not None:
+            checked.append((key, result[key], field))
+    if isinstance(result.get("selection"), dict):
+        for key, field in _SELECTION.items():
+            checked.append((f"selection.{key}", result["selection"].get(key), field))
+    for key, value, (fits, wanted) in checked:
+        if not fits(value):
+            raise ValueError(
+                f"{result['path']} is not a results file: {key} is {value!r}, not {wanted}"
+            )

@@ -1,0 +1,1 @@
+"""The training step, the Dassl trainers made of it, and what a run leaves on the disk."""

@@ -1,0 +1,218 @@
+"""One call of a trainer, from its first second to `results.json`: what it is made of, whether its
+output folder and its checkpoints are made of the same, and what was tested in the end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from ..backbone.clip import CLIP
+from ..backbone.state_dicts import tensors_digest
+from ..methods.base import PromptedCLIP
+from ..results.provenance import RunFolder, data_of_run, describe, differences, settings_of_run
+from ..results.results_json import FILE_NAME, config_hash, read_results, write_results
+from .checkpoints import read_checkpoint, record_in
+from .evaluation import Predictions
+from .machine import device_name, peak_memory_mb, versions
+
+UNCHECKED = "its settings, data, classes and backbone cannot be checked"
+
+
+class Run:
+    """The run in `cfg.OUTPUT_DIR`.
+
+    Attributes:
+        record: what it is made of, as far as that is known (`provenance`).
+        trains: whether weights are trained in this call.
+        tested: the checkpoint that is evaluated: `epoch`, `best` (the best on validation images),
+            and the `record` of the run that made it, if it is known.
+
+    Raises:
+        ValueError: the folder holds another run; what differs is named, with both values.
+    """
+
+    def __init__(self, cfg: CfgNode, method: type[PromptedCLIP]):
+        self.cfg, self.method = cfg, method
+        self.trains = False
+        self.tested: dict[str, Any] | None = None
+        self.started = time.time()
+        self.folder = RunFolder(cfg.OUTPUT_DIR)
+        self.record = settings_record(cfg, method)
+        self._require_same_version()
+        self._claim()
+
+    def _claim(self) -> None:
+        name = self.method.checkpoint_name
+        self.folder.claim({**self.record, "versions": versions()}, self.folder.is_used(name))
+
+    def _require_same_version(self) -> None:
+        """What is known of runs of earlier versions, which have no record."""
+        file = self.folder.directory / FILE_NAME
+        if self.folder.read() is not None or not file.is_file():
+            return
+        old, new = (
+            read_results(file).get("config_hash"),
+            config_hash(self.cfg, bool(self.method.trains)),
+        )
+        if old != new:
+            raise ValueError(
+                f"{file} was made by an earlier version, with other settings (config {old}, asked "
+                f"for {new}): choose another output folder, or remove this one"
+            )
+        print(f"{file} was made by an earlier version: {UNCHECKED}")
+
+    def has_backbone(self, clip: CLIP) -> None:
+        """The backbone is loaded."""
+        self.record["backbone"] = {"name": clip.name, "sha256": clip.identity()}
+        self._claim()
+
+    def has_data(self, dataset: Any) -> None:
+        """The data set is read."""
+        self.record |= data_of_run(dataset, self.cfg, bool(self.method.trains))
+        self._claim()
+        self.started = time.time()
+
+    def require_same_checkpoint(self, directory: str) -> None:
+        """Refuse to go on from checkpoints of another run."""
+        pointer = Path(directory) / self.method.checkpoint_name / "checkpoint"
+        if not pointer.is_file():
+            return
+        newest = pointer.with_name(pointer.read_text(encoding="utf-8").partition("\n")[0].strip())
+        for path in [newest, *sorted(set(pointer.parent.glob("model*")) - {newest})]:
+            try:
+                record = record_in(read_checkpoint(path))
+            except (OSError, ValueError):  # the host takes an older one, or says what is wrong
+                continue
+            self._require_same_record(record, path, directory)
+            if path == newest:
+                return
+
+    def _require_same_record(
+        self, record: dict[str, Any] | None, path: Path, directory: str
+    ) -> None:
+        if record is None:
+            print(f"{path} was made by an original or an earlier version: {UNCHECKED}")
+            return
+        found = differences(record, self.record)
+        if found:
+            raise ValueError(
+                f"{directory} holds checkpoints of another run: {describe(found)}. Choose another "
+                "output folder, or remove this one"
+            )
+
+    def require_fitting(self, checkpoint: dict[str, Any], path: Path, best: bool) -> None:
+        """Refuse to test weights under other settings than those that they were trained with."""
+        record = record_in(checkpoint)
+        self.tested = {"epoch": checkpoint.get("epoch"), "best": best, "record": record}
+        if record is None:
+            print(f"{path} was made by an original or an earlier version: {UNCHECKED}")
+            return
+        found = differences(record, self.record, testing=True)
+        if found:
+            raise ValueError(f"{path} was trained with other settings: {describe(found)}")
+        if record["method_version"] != self.method.version:
+            print(
+                f"{path} was trained by version {record['method_version']} of {self.method.name}; "
+                f"this is version {self.method.version}"
+            )
+
+    def require_own_results(self, model: PromptedCLIP) -> None:
+        """Refuse to replace results of other weights, which may be those of a finished training."""
+        file = self.folder.directory / FILE_NAME
+        if self.trains or not file.is_file():
+            return
+        results = read_results(file)
+        if results.get("weights", weights_digest(model)) != weights_digest(model):
+            held, asked = results.get("epoch"), self.tested and self.tested["epoch"]
+            raise ValueError(
+                f"{file} has the results of other weights (epoch {held}; asked for: epoch {asked}):"
+                " choose another output folder, or remove this one"
+            )
+
+    def selection(self) -> dict[str, Any]:
+        """Which weights are tested: `rule`, `epoch`, and the `split` that they were chosen on."""
+        best = self.cfg.TEST.FINAL_MODEL == "best_val" and not self.cfg.TEST.NO_TEST
+        tested, record, last = self.tested, self.record, self.cfg.OPTIM.MAX_EPOCH
+        if not self.method.trains:
+            return {"rule": "none", "epoch": 0, "split": None}
+        if tested is None:
+            epoch = last if self.trains else 0
+            given = "epoch" if record["initial_weights"] else "initial"
+            return {"rule": "last_step" if self.trains else given, "epoch": epoch, "split": None}
+        if not self.trains:
+            best, record = tested["best"], tested["record"] or {}
+        if best:
+            chosen_on_test = record.get("data", {}).get("val", {}).get("also_in_test")
+            split = "test" if chosen_on_test else "val"
+            return {"rule": "best_val", "epoch": tested["epoch"], "split": split}
+        rule = "last_step" if tested["epoch"] == last else "epoch"
+        return {"rule": rule, "epoch": tested["epoch"] or 0, "split": None}
+
+    def _added(self) -> list[str]:
+        """The regularisers that the method does not take by itself."""
+        usual = self.method.all_settings()["REGULARISERS"].default
+        listed = self.cfg.TRAINER[self.method.name.upper()].REGULARISERS
+        return [name for name in listed if name not in usual]
+
+    def write_results(self, trainer: Any, predictions: Predictions, split: str) -> None:
+        """Write `predictions.csv`, then `results.json`, the last file of a run."""
+        cfg, trains, model = self.cfg, bool(self.method.trains), trainer.model
+        trained_by = None if self.trains else (self.tested or {}).get("record")
+        settings = (trained_by or self.record)["settings"]
+        selection = self.selection()
+        directory = self.folder.directory
+        predictions.write(directory, cfg.DATASET.ROOT)
+        dataset = trainer.dm.dataset
+        learner = model.prompt_learner
+        measures = predictions.measures()
+        path = write_results(
+            directory,
+            {
+                "method": self.method.name,
+                "regularisers": self._added(),
+                "dataset": cfg.DATASET.NAME,
+                "subset": cfg.DATASET.SUBSAMPLE_CLASSES,
+                "split": split,
+                "shots": settings["DATASET.NUM_SHOTS"] if trains else 0,
+                "seed": settings.get("SEED", cfg.SEED),
+                "epoch": selection["epoch"],
+                "selection": selection,
+                **measures,
+                "skipped": len(getattr(dataset, split) or ()) - measures["total"],
+                "trained_parameters": sum(p.numel() for p in learner.parameters()) if trains else 0,
+                "seconds": time.time() - getattr(trainer, "time_start", self.started),
+                "peak_memory_mb": peak_memory_mb(),
+                "device": device_name(trainer.device),
+                "backbone": cfg.MODEL.BACKBONE.NAME,
+                "config_hash": config_hash(cfg, trains),
+                "weights": weights_digest(model),
+                "made_of": self.record,
+                "trained_by": trained_by,
+                "versions": versions(),
+            },
+        )
+        print(f"Results written to {path}")
+
+
+def settings_record(cfg: CfgNode, method: type[PromptedCLIP]) -> dict[str, Any]:
+    """The part of a record that a config alone tells.
+
+    Raises:
+        OSError, ValueError: MODEL.INIT_WEIGHTS is not there or no checkpoint.
+    """
+    initial = cfg.MODEL.INIT_WEIGHTS
+    state = read_checkpoint(initial)["state_dict"] if initial else None
+    return {
+        "method": method.name,
+        "method_version": method.version,
+        "settings": settings_of_run(cfg, bool(method.trains)),
+        "initial_weights": state and tensors_digest(state),
+    }
+
+
+def weights_digest(model: PromptedCLIP) -> str | None:
+    """Identifies the trained values that a model has now; None where nothing is trained."""
+    return tensors_digest(model.prompt_learner.state_dict()) if model.trains else None
