@@ -188,7 +188,7 @@ def _all_differences(
     for part in ("method",) if testing else ("method", "method_version"):
         yield Difference(part, there.get(part), here.get(part))
     old, new = there.get("settings", {}), here.get("settings", {})
-    lists = {key: [] for key in old.keys() ^ new.keys() if key.endswith(f".{LIST}")}
+    lists: dict[str, Any] = {key: [] for key in old.keys() ^ new.keys() if key.endswith(f".{LIST}")}
     old, new = lists | old, lists | new  # records of earlier versions lack it
     for key in sorted(old.keys() & new.keys()):
         if testing and key in TRAINED_WITH:
