@@ -121,6 +121,8 @@ class PromptedCLIP(nn.Module, ABC):
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Change the classes; prompts stay. Methods add what they keep of the names.
 
+        What is refused changes nothing, so methods make what they keep before they call this.
+
         Raises:
             ValueError: no classes, a name that is none, names that become one prompt, or one that
                 does not fit the text encoder's context.

@@ -112,9 +112,10 @@ class MultiModeOT(PromptedCLIP):
         )
 
     def set_classes(self, classnames: Sequence[str]) -> None:
-        super().set_classes(classnames)
         prefixes, released = self.prompt_learner.prefixes, self.cfg.HEAD == "released"
-        self.classes = PackedClasses(self.clip, classnames, prefixes, released)
+        classes = PackedClasses(self.clip, classnames, prefixes, released)
+        super().set_classes(classnames)
+        self.classes = classes
 
     def remark_on(self, report: LoadReport) -> str:
         # Files of ours hold prompts alone; the released program saves the whole model.
