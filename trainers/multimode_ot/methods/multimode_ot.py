@@ -34,6 +34,7 @@ class MultiModeOT(PromptedCLIP):
     name = "MultiModeOT"
     trains = "several prompts of both towers, by default the visual ones as maps of the textual"
     learned = ("text", "image")
+    batch_dependence = "Sinkhorn iterates until TOLERANCE is met for the whole batch"
     settings: ClassVar[Settings] = {
         "N_CTX": Setting(2, "learned tokens of one prompt", least=1),
         "CTX_INIT": Setting(

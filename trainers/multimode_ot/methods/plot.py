@@ -33,6 +33,7 @@ class PLOT(PromptedCLIP):
     name = "PLOT"
     trains = "several contexts, shared by all classes"
     learned = ("text",)
+    batch_dependence = "Sinkhorn iterates until its tolerance is met for the whole batch"
     settings: ClassVar[Settings] = {
         "N": Setting(4, "prompts of a class", least=1),
         "N_CTX": Setting(16, "context vectors of a prompt", least=1),
