@@ -19,7 +19,7 @@ from .base import Model, Regulariser
 
 class WeightAverage(Regulariser):
     """`theta = sum_a w_a theta_a` over epochs `a = 1 .. T`, `w_a` proportional to
-    `exp(-((a - MEAN) / STD)^2 / 2)` and summing to 1, in float32.
+    `exp(-((a - MEAN) / STD)^2 / 2)` and summing to 1, in float32 at least.
 
     Training goes on from the last step's prompts; the average takes their place when it has ended,
     before they are saved and tested.
@@ -47,7 +47,7 @@ class WeightAverage(Regulariser):
     def epoch_ended(self, model: Model, epoch: int, epochs: int) -> None:
         weight = gaussian_weights(epochs, self.cfg.MEAN, self.cfg.STD)[epoch - 1]
         for name, value in model.prompt_learner.named_parameters():
-            part = weight * value.float()
+            part = weight * value.to(torch.promote_types(value.dtype, torch.float32))
             self.sum[name] = self.sum[name].to(part.device) + part if name in self.sum else part
         self.epochs = epoch
 
