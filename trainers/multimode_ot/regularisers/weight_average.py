@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..config import Setting
+from ..config import Check, Setting
 from .base import Model, Regulariser
+
+FARTHEST = 1_000_000  # epochs; squares of more are no numbers
 
 
 class WeightAverage(Regulariser):
@@ -27,8 +29,13 @@ class WeightAverage(Regulariser):
 
     settings: ClassVar[Mapping[str, Setting]] = {
         "MEAN": Setting(15.0, "epoch (from 1) that counts most"),
-        "STD": Setting(1.0, "width of the weights in epochs", above=0),
+        "STD": Setting(1.0, "width of the weights in epochs", least=1e-3),
     }
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        if not abs(check.settings.MEAN) <= FARTHEST:
+            check.refuse("MEAN", f"must be an epoch, {FARTHEST} at most")
 
     def __init__(self, settings: Any):
         super().__init__(settings)
