@@ -149,6 +149,20 @@ def test_gradients_are_unscaled_before_they_are_projected(method, labels):
         assert torch.equal(prompts(scaled)[key], value), key
 
 
+def test_gradient_rules_see_gradients_free_of_the_scale(monkeypatch):
+    found = []
+    for rule in (CoOp, GradientProjection):
+        monkeypatch.setattr(
+            rule,
+            "change_gradients",
+            lambda self, trained, *_: found.append(trained[0].grad.clone()),
+        )
+    for scale in (None, scaler(enabled=True, init_scale=2.0**10)):
+        train(build("CoOp", ["gradient_projection"]), scale)
+    assert len(found) == 4 and found[0].any()
+    assert all(torch.equal(gradient, found[0]) for gradient in found)
+
+
 @pytest.mark.parametrize("overflow", ["loss", "guide"])
 def test_a_step_that_overflows_under_the_scale_is_skipped_and_the_scale_halved(
     overflow, monkeypatch
