@@ -118,8 +118,10 @@ def _merge(cfg: CfgNode, key: str, value: Any, where: str) -> None:
     if {type(decoded), type(wanted)} == {tuple, list}:
         decoded = type(wanted)(decoded)
     elif wanted is not None and type(decoded) is not type(wanted):
+        # An empty list says nothing of its elements.
+        example = type(wanted)([decoded]) if wanted in ((), []) else wanted
         raise ValueError(
-            f"{key} {value!r}{where}: wants {type(wanted).__name__} such as {wanted!r}, got "
+            f"{key} {value!r}{where}: wants {type(wanted).__name__} such as {example!r}, got "
             f"{type(decoded).__name__}"
         )
     if isinstance(decoded, float) and math.isnan(decoded):
