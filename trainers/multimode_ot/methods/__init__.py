@@ -60,12 +60,12 @@ def find_method(name: str) -> type[PromptedCLIP]:
             is no method, or one of another name.
         ImportError: an installed package's method that cannot be imported.
     """
-    require_known("method", name, method_names())
     if name in _of_files:
         return _of_files[name]
     if name in BUILT_IN:
         module = importlib.import_module(f"{__name__}.{BUILT_IN[name]}")
         return getattr(module, name)
+    require_known("method", name, method_names())
     entry = _installed()[name]
     try:
         found = entry.load()

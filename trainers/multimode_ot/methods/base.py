@@ -47,6 +47,8 @@ class PromptedCLIP(nn.Module, ABC):
         settings: its own settings; those of its bases are added.
         trains: what is trained, in a few words; "" for nothing.
         learned: the sides whose features depend on it, of "text" and "image".
+        batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
+            rounding; "" if they do not.
         configs: another method, whose published configs the scripts take where it has none.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
@@ -66,6 +68,7 @@ class PromptedCLIP(nn.Module, ABC):
     }
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
+    batch_dependence: ClassVar[str] = ""
     configs: ClassVar[str] = ""
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
@@ -121,6 +124,8 @@ class PromptedCLIP(nn.Module, ABC):
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Change the classes; prompts stay. Methods add what they keep of the names.
+
+        What is refused changes nothing, so methods make what they keep before they call this.
 
         Raises:
             ValueError: no classes, a name that is none, names that become one prompt, or one that
