@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 HOST = Path(__file__).with_name("host")
 CLASSES = ["bar", "cross", "disc", "ring"]
 
@@ -93,6 +95,21 @@ def make_trainer(host, make_cfg):
         cfg = make_cfg(*options)
         set_random_seed(cfg.SEED)
         return build_trainer(cfg)
+
+    return make
+
+
+@pytest.fixture
+def make_hooked(host, make_cfg):
+    """`make_hooked(hooks, *options)`: a seeded ToyCoOp with the methods of `hooks(ToyCoOp)`."""
+    from dassl.engine import TRAINER_REGISTRY
+    from dassl.utils import set_random_seed
+
+    def make(hooks, *options):
+        cfg = make_cfg(*options)
+        set_random_seed(cfg.SEED)
+        base = TRAINER_REGISTRY.get("ToyCoOp")
+        return type("Hooked", (base,), hooks(base))(cfg)
 
     return make
 

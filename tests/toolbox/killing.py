@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).with_name("host")))
 
 import kill_points
 import torch
+from dassl.data.transforms import build_transform  # noqa: F401
+from sklearn.metrics import f1_score  # noqa: F401
 from torch.utils import tensorboard  # noqa: F401
 
 import train

@@ -25,9 +25,6 @@ from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
-from dassl.utils.images import image_fault
-from tqdm import tqdm
-
 from fewshot_datasets import PUBLISHED, READERS, DatasetError, FewShotDataset
 from fewshot_datasets.duplicates import class_faults, equal_files, picture_faults, repeated_paths
 from fewshot_datasets.fewshot import halves
@@ -165,6 +162,8 @@ def missing_files(image_dir: str, paths: Iterable[str]) -> list[str]:
 
 def broken_images(image_dir: str, paths: list[str], title: str, as_seen: bool = False) -> list[str]:
     """Decode every image as training would; `path (reason)` for each that cannot be."""
+    from dassl.utils.images import image_fault
+    from tqdm import tqdm
 
     def fault(path: str) -> str:
         full = os.path.join(image_dir, path)

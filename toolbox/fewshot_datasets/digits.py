@@ -14,14 +14,16 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
-from PIL import Image
 
 from .base import FewShotDataset
 from .files import DatasetError, say, try_write_json
 from .splits import Record, Split, read_split, split_groups
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CLASSNAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -35,11 +37,13 @@ class Digits(FewShotDataset):
 
     @classmethod
     def load_split(cls, directory: Path, write: bool = True) -> Split:
-        """The split; with `write`, its file and every image are there afterwards."""
+        """The split; with `write`, its file and every image of it are there afterwards."""
         path = directory / cls.split_file
         split = read_split(path) if path.is_file() else cls.build_split(directory)
         if write:
-            write_missing_scans(Path(cls.image_directory(directory)))
+            images = Path(cls.image_directory(directory))
+            if not all((images / r.path).is_file() for records in split for r in records):
+                write_missing_scans(images)
             if not path.is_file():
                 try_write_json(split._asdict(), path, "the split is built again in every run")
         return split
@@ -49,7 +53,7 @@ class Digits(FewShotDataset):
         """A constant: it depends on the scans' labels and the readers' fixed seed alone."""
         _, labels = load_scans()
         return split_groups(
-            [Record(scan_path(i, label), label, name) for i in np.flatnonzero(labels == label)]
+            [Record(scan_path(i, label), label, name) for i in (labels == label).nonzero()[0]]
             for label, name in enumerate(CLASSNAMES)
         )
 
@@ -60,6 +64,7 @@ class Digits(FewShotDataset):
 
 def load_scans() -> tuple[np.ndarray, np.ndarray]:
     """The scans as grey levels, uint8 `(1797, 8, 8)`, and their labels `(1797,)`."""
+    import numpy as np
     from sklearn.datasets import load_digits  # slow to import, and no other reader needs it
 
     scans = load_digits()
@@ -78,6 +83,8 @@ def write_missing_scans(image_dir: Path) -> None:
     missing and none damaged, the next run adds those, and runs that start together do not disturb
     each other. Raises DatasetError where files are missing and cannot be written.
     """
+    from PIL import Image
+
     scans, labels = load_scans()
     paths = [image_dir / scan_path(i, label) for i, label in enumerate(labels)]
     missing = [i for i, path in enumerate(paths) if not path.is_file()]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import html
 import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from typing import TypeVar
@@ -16,15 +17,17 @@ from typing import TypeVar
 from .files import counted, named
 from .splits import Split
 
-try:
-    from ftfy import fix_text as _repair  # as CLIP's tokenizer does before anything else
-except ImportError:  # rarely more than this comes of it
-
-    def _repair(text: str) -> str:
-        return unicodedata.normalize("NFC", text)
-
-
 H = TypeVar("H", bound=Hashable)
+
+
+@functools.cache
+def _repair() -> Callable[[str], str]:
+    try:
+        from ftfy import fix_text  # as CLIP's tokenizer does before anything else
+    except ImportError:
+        # Rarely more than this comes of it.
+        return functools.partial(unicodedata.normalize, "NFC")
+    return fix_text
 
 
 def prompt_words(name: str) -> tuple[str, ...]:
@@ -34,7 +37,7 @@ def prompt_words(name: str) -> tuple[str, ...]:
     white space, and white space between letters, digits and punctuation make no difference, and
     HTML's `&amp;` is `&`.
     """
-    text = html.unescape(html.unescape(_repair(name.replace("_", " ")))).lower()
+    text = html.unescape(html.unescape(_repair()(name.replace("_", " ")))).lower()
     return tuple(re.findall(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\w\s]+|_+", text))
 
 

@@ -126,11 +126,12 @@ def read_json(path: Path) -> Any:
 
 
 def read_mat(path: Path, variable: str) -> Any:
-    """One variable of a MATLAB file, singleton dimensions squeezed out."""
-    from scipy.io import loadmat  # needed only where a split is rebuilt from raw data
+    """One variable of a MATLAB file as an array, singleton dimensions but the last squeezed out."""
+    import numpy as np  # both are needed only where a split is rebuilt from raw data
+    from scipy.io import loadmat
 
     try:
-        return loadmat(str(require_file(path)), squeeze_me=True)[variable]
+        return np.atleast_1d(loadmat(str(require_file(path)), squeeze_me=True)[variable])
     except DatasetError:
         raise
     except Exception as e:  # scipy raises many types for a file that is not what it says

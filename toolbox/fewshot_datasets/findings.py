@@ -6,8 +6,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tabulate import tabulate
-
 from fewshot_datasets import READERS
 from fewshot_datasets.files import printable
 from fewshot_datasets.splits import Split
@@ -41,6 +39,8 @@ class Finding:
 
 def table(findings: Sequence[Finding]) -> str:
     """The findings as text; the remarks are problems, then notes."""
+    from tabulate import tabulate
+
     headers = ("data set", "found", "usable", *Split._fields)
     headers += ("classes", "smallest", "remarks", "layout: python -m pydoc ...")
     rows = [

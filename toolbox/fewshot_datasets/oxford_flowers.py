@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .base import FewShotDataset
@@ -33,7 +32,7 @@ class OxfordFlowers(FewShotDataset):
 
     @classmethod
     def build_split(cls, directory: Path) -> Split:
-        labels = np.atleast_1d(read_mat(directory / "imagelabels.mat", "labels"))
+        labels = read_mat(directory / "imagelabels.mat", "labels")
         path = directory / "cat_to_name.json"
         if not path.is_file():
             raise DatasetError(f"missing file: {path} (Google Drive id {NAMES_DRIVE_ID})")

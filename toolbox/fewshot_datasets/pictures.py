@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
 from .files import DatasetError, counted, is_file, is_folder, is_leftover, named, scan
 
 # Pillow registers these too, but they are no pixels, or need a program or plugin beside Pillow.
@@ -21,6 +19,8 @@ def picture_suffixes() -> set[str]:
 
     Plugins that have registered themselves count, so this is asked anew for each folder.
     """
+    from PIL import Image
+
     suffixes = Image.registered_extensions()  # loads Pillow's own plugins
     readable = Image.OPEN.keys() | {"MPO"}  # several JPEGs in one file, opened as a JPEG
     return {s for s, kind in suffixes.items() if kind in readable and kind not in NO_PICTURES}

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .base import FewShotDataset
@@ -32,7 +31,7 @@ class StanfordCars(FewShotDataset):
     @classmethod
     def build_split(cls, directory: Path) -> Split:
         meta = read_mat(directory / "devkit" / "cars_meta.mat", "class_names")
-        names = [year_first(str(name)) for name in np.atleast_1d(meta)]
+        names = [year_first(str(name)) for name in meta]
         train = directory / "devkit" / "cars_train_annos.mat"
         test = directory / "cars_test_annos_withlabels.mat"
         return split_trainval(
@@ -49,7 +48,7 @@ def year_first(name: str) -> str:
 def read_annotations(path: Path, folder: str, names: list[str]) -> list[Record]:
     """The struct array `annotations` with the fields `fname` and `class` (from 1)."""
     records = []
-    for annotation in np.atleast_1d(read_mat(path, "annotations")):
+    for annotation in read_mat(path, "annotations"):
         try:
             file, label = str(annotation["fname"]), int(annotation["class"]) - 1
         except (IndexError, TypeError, ValueError) as e:

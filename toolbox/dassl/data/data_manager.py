@@ -13,17 +13,15 @@ from typing import Any
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms as T
 from yacs.config import CfgNode
 
 from dassl.utils import read_image
 
+from . import transforms  # its names only where they are used: torchvision starts slowly
 from ._cache import can_fork, image_cache
 from ._unreadable import Readable, leave_out_unreadable
 from .datasets import Datum, build_dataset, reads_as_seen
 from .samplers import build_sampler
-from .transforms import INTERPOLATION_MODES, build_transform
-
 
 _SPLITS = ("train_x", "train_u", "val", "test")
 
@@ -71,7 +69,7 @@ def _try_transform(cfg: CfgNode, is_train: bool) -> None:
     """Refuse settings of `INPUT` that make no transform, before readers write anything."""
     try:
         with redirect_stdout(StringIO()):
-            transform = build_transform(cfg, is_train)
+            transform = transforms.build_transform(cfg, is_train)
         if transform is not None:
             with torch.random.fork_rng(devices=[]):
                 transform(Image.new("RGB", tuple(2 * edge for edge in reversed(cfg.INPUT.SIZE))))
@@ -105,11 +103,7 @@ class DatasetWrapper(Dataset):
             raise ValueError(
                 f"DATALOADER.K_TRANSFORMS is {self.k_tfm}, but there is no transform to apply"
             )
-        mode = INTERPOLATION_MODES[cfg.INPUT.INTERPOLATION]
-        steps = [T.Resize(tuple(cfg.INPUT.SIZE), interpolation=mode), T.ToTensor()]
-        if "normalize" in cfg.INPUT.TRANSFORMS:
-            steps.append(T.Normalize(mean=cfg.INPUT.PIXEL_MEAN, std=cfg.INPUT.PIXEL_STD))
-        self.to_tensor = T.Compose(steps)
+        self.to_tensor = transforms.build_resize(cfg)
         self.as_seen = reads_as_seen(cfg)
         self._cache = image_cache(cfg, [item.impath for item in data_source], self.as_seen)
 
@@ -157,13 +151,13 @@ class DataManager:
                 f"The test split of data set {cfg.DATASET.NAME} is empty "
                 f'(looked in "{dataset.dataset_dir or cfg.DATASET.ROOT}")'
             )
-        transforms = {}
+        pipelines = {}
         for is_train, custom in customs.items():
             if custom is None:
-                transforms[is_train] = build_transform(cfg, is_train)
+                pipelines[is_train] = transforms.build_transform(cfg, is_train)
             else:
                 print(f"* Using custom transform for {'training' if is_train else 'testing'}")
-                transforms[is_train] = custom
+                pipelines[is_train] = custom
 
         lists = {name: getattr(dataset, name) for name in _SPLITS}
         lists = leave_out_unreadable(cfg, {name: items for name, items in lists.items() if items})
@@ -176,7 +170,7 @@ class DataManager:
                 sampler_type=options.SAMPLER,
                 data_source=lists[split],
                 batch_size=options.BATCH_SIZE,
-                tfm=transforms[is_train],
+                tfm=pipelines[is_train],
                 is_train=is_train,
                 dataset_wrapper=dataset_wrapper,
             )

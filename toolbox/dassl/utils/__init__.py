@@ -1,8 +1,10 @@
 """Helpers that `train.py` files, trainers and dataset readers import by name from one place."""
 
-from .images import read_image
+from typing import TYPE_CHECKING
+
+from dassl._on_demand import import_on_demand
+
 from .logger import Logger, setup_logger
-from .meters import AverageMeter, MetricMeter
 from .registry import Registry
 from .tools import (
     check_availability,
@@ -16,12 +18,24 @@ from .tools import (
     tolist_if_not,
     write_json,
 )
-from .torchtools import (
-    count_num_param,
-    load_checkpoint,
-    load_pretrained_weights,
-    open_all_layers,
-    open_specified_layers,
-    resume_from_checkpoint,
-    save_checkpoint,
+
+if TYPE_CHECKING:
+    from .images import read_image
+    from .meters import AverageMeter, MetricMeter
+    from .torchtools import (
+        count_num_param,
+        load_checkpoint,
+        load_pretrained_weights,
+        open_all_layers,
+        open_specified_layers,
+        resume_from_checkpoint,
+        save_checkpoint,
+    )
+
+import_on_demand(
+    __name__,
+    images="read_image",
+    meters="AverageMeter MetricMeter",
+    torchtools="count_num_param load_checkpoint load_pretrained_weights open_all_layers "
+    "open_specified_layers resume_from_checkpoint save_checkpoint",
 )

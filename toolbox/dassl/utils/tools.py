@@ -11,13 +11,12 @@ import random
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import PIL
-import torch
+from dassl._on_demand import import_on_demand
 
-from .images import read_image  # noqa: F401 - hosts import it from here too
+if TYPE_CHECKING:
+    from .images import read_image  # noqa: F401 - hosts import it from here too
 
 
 def mkdir_if_missing(dirname: str) -> None:
@@ -54,6 +53,9 @@ def write_json(obj: Any, fpath: str) -> None:
 
 def set_random_seed(seed: int) -> None:
     """Seed Python's, NumPy's and torch's global generators, on every device."""
+    import numpy as np
+    import torch
+
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - readers and augmentations draw from the global state
     torch.manual_seed(seed)
@@ -62,6 +64,9 @@ def set_random_seed(seed: int) -> None:
 
 def collect_env_info() -> str:
     """A text on torch, the system and Pillow for the head of a log; never raises."""
+    import PIL
+    import torch
+
     try:
         from torch.utils.collect_env import get_pretty_env_info
 
@@ -99,3 +104,6 @@ def check_availability(requested: str, available: Sequence[str]) -> None:
 
 def tolist_if_not(x: Any) -> list:
     return x if isinstance(x, list) else [x]
+
+
+import_on_demand(__name__, images="read_image")

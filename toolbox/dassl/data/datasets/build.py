@@ -2,7 +2,6 @@
 
 import random
 
-import numpy as np
 from yacs.config import CfgNode
 
 from dassl.utils.registry import Registry, build_registered
@@ -27,6 +26,8 @@ def reads_as_seen(cfg: CfgNode) -> bool:
 
 
 def build_dataset(cfg: CfgNode) -> DatasetBase:
+    import numpy as np  # not to be waited for by those who only look up a name
+
     # Readers draw few-shot samples only while their cache is missing. What is drawn afterwards must
     # not depend on that: a killed run finds the cache that its first start wrote.
     states = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -63,6 +63,15 @@ def build_transform(
     return T.Compose([transform for transform, _ in steps])
 
 
+def build_resize(cfg: CfgNode) -> T.Compose:
+    """The pipeline of `img0` (`DATALOADER.RETURN_IMG0`): the whole image at `INPUT.SIZE`."""
+    mode = INTERPOLATION_MODES[cfg.INPUT.INTERPOLATION]
+    steps = [T.Resize(tuple(cfg.INPUT.SIZE), interpolation=mode), T.ToTensor()]
+    if "normalize" in cfg.INPUT.TRANSFORMS:
+        steps.append(T.Normalize(mean=cfg.INPUT.PIXEL_MEAN, std=cfg.INPUT.PIXEL_STD))
+    return T.Compose(steps)
+
+
 def _train_steps(inp: CfgNode, chosen: Sequence[str]) -> list[tuple]:
     size, mode = tuple(inp.SIZE), INTERPOLATION_MODES[inp.INTERPOLATION]
     steps: list[tuple] = []
