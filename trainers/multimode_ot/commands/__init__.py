@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ..config import require_known
 from ..errors import Parser, one_line_errors
@@ -18,7 +20,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ends with one line and status 2 where something is wrong."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with one_line_errors():
+    with one_line_errors(), _until_the_reader_leaves():
         if words and not words[0].startswith("-"):
             require_known("command", words[0], COMMANDS)
             importlib.import_module(f"{__name__}.{words[0]}").main(words[1:])
@@ -35,3 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if words:
             parser.parse_args(words)
         parser.print_help()
+
+
+@contextmanager
+def _until_the_reader_leaves() -> Iterator[None]:
+    """A pipe that is closed early (`| head`) is no error."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # for what is flushed at exit

@@ -10,7 +10,8 @@ from ..config import Setting, Settings, require_known
 from ..errors import Parser
 from ..methods import add_method_file, find_method, method_names
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+# Where configs are: here, if this is a checkout, else where the package is installed from.
+CONFIGS = (Path("configs/trainers"), Path(__file__).resolve().parents[3] / "configs/trainers")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -22,8 +23,8 @@ def main(arguments: Sequence[str]) -> None:
     add(
         "--configs",
         type=Path,
-        default=CHECKOUT / "configs/trainers",
-        help="the folder with a folder of configs for each method",
+        default=next(filter(Path.is_dir, CONFIGS), CONFIGS[0]),
+        help="folder with a folder of configs for each method (configs/trainers of the checkout)",
     )
     args = parser.parse_args(arguments)
     for path in args.method_file:

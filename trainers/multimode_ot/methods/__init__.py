@@ -69,7 +69,7 @@ def find_method(name: str) -> type[PromptedCLIP]:
     entry = _installed()[name]
     try:
         found = entry.load()
-    except Exception as error:  # whatever a package of a stranger does
+    except (Exception, SystemExit) as error:  # whatever a package of a stranger does
         raise ImportError(
             f"the method {name} of the package {entry.value!r} cannot be imported: "
             f"{type(error).__name__}: {error}"
@@ -128,7 +128,7 @@ def _import(file: Path, module_name: str, path: str) -> Any:
     sys.modules[module_name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the file does
+    except (Exception, SystemExit) as error:  # whatever the file does
         del sys.modules[module_name]
         line = error.lineno if isinstance(error, SyntaxError) else _line_in(file, error)
         where = f", line {line}" if line else ""

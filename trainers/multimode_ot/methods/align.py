@@ -11,8 +11,8 @@ from .multimode_ot import MultiModeOT
 
 
 class ALIGN(MultiModeOT):
-    """Sizes, precision and the head (paper or released) are open, the method is not, so that a row
-    called ALIGN is ALIGN."""
+    """The paper's preset of MultiModeOT: sizes, precision and the head are open, the method is not,
+    so that a row called ALIGN is ALIGN."""
 
     name = "ALIGN"
 

@@ -19,7 +19,7 @@ from yacs.config import CfgNode
 from ..config import flatten
 from ..files import write_json
 from .results_json import FILE_NAME as RESULTS
-from .results_json import is_idle, read_results
+from .results_json import LIST, is_idle, read_results
 
 FILE_NAME = "run.json"
 READ_BYTES = 2**28  # 256 MB; hashed in a second where they are in memory, as they soon will be
@@ -188,6 +188,8 @@ def _all_differences(
     for part in ("method",) if testing else ("method", "method_version"):
         yield Difference(part, there.get(part), here.get(part))
     old, new = there.get("settings", {}), here.get("settings", {})
+    lists: dict[str, Any] = {key: [] for key in old.keys() ^ new.keys() if key.endswith(f".{LIST}")}
+    old, new = lists | old, lists | new  # records of earlier versions lack it
     for key in sorted(old.keys() & new.keys()):
         if testing and key in TRAINED_WITH:
             if old[key] >= TRAINED_WITH[key] <= new[key]:

@@ -34,6 +34,7 @@ _NOT_COMPARED = {
     "DATALOADER.NUM_WORKERS",
     "DATALOADER.CACHE_MB",
 }
+LIST = "REGULARISERS"  # the setting that lists a method's parts
 # What must agree between methods that share a table.
 _COMMON = (
     "MODEL.BACKBONE.NAME",
@@ -72,18 +73,16 @@ def config_hash(cfg: CfgNode, trains: bool = True) -> str:
         for k, v in flat.items()
         if k.startswith(own) and k != own + "MEMORY_MB" and not is_idle(k, cfg)
     }
+    if not whole.get(own + LIST):  # the digest that such runs had before there were any
+        whole.pop(own + LIST, None)
     return f"{_digest(common)}-{_digest(common | whole)}"
 
 
 def is_idle(key: str, cfg: CfgNode) -> bool:
-    """Whether a setting of the method is of a regulariser that is not listed, or lists none.
-
-    So runs without regularisers have the digest that they had before there were some.
-    """
+    """Whether a setting of the method is one of a regulariser that is not listed."""
     node, _, rest = key.removeprefix("TRAINER.").partition(".")
     part, _, inner = rest.partition(".")
-    listed = cfg.TRAINER[node].get("REGULARISERS", ())
-    return part.lower() not in listed if inner else part == "REGULARISERS" and not listed
+    return bool(inner) and part.lower() not in cfg.TRAINER[node].get(LIST, ())
 
 
 def _digest(values: dict[str, Any]) -> str:
