@@ -8,6 +8,7 @@ Axes: `B` images, `K` classes, `M` and `N` modes, `d` joint width.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -248,7 +249,8 @@ class PromptedCLIP(nn.Module, ABC):
 
     def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor:
         """Frozen CLIP's features of the current classes, `(K, d)`, unit vectors, constant; computed
-        at the first call, again for other classes, never saved.
+        at the first call, in float32 whatever the towers compute in, again for other classes, never
+        saved.
 
         Args:
             templates: with `{}` for the class name; the features are averaged over them.
@@ -259,13 +261,17 @@ class PromptedCLIP(nn.Module, ABC):
             # Without autocast, so that training and evaluation have the same text.
             plain = torch.autocast(self.device.type, enabled=False)
             with plain, torch.inference_mode(False), torch.no_grad():
-                features = template_features(self.clip, self.classnames, templates, unit)
+                low = self.clip.dtype.itemsize < torch.float32.itemsize
+                clip = copy.deepcopy(self.clip).cast(torch.float32) if low else self.clip
+                features = template_features(clip, self.classnames, templates, unit)
             self._frozen_text[key] = features
-        return self._frozen_text[key].to(self.device)
+        self._frozen_text[key] = self._frozen_text[key].to(self.device)
+        return self._frozen_text[key]
 
     @torch.no_grad()
     def frozen_image(self, images: Tensor) -> Tensor:
-        """Frozen CLIP's features of images, `(B, d)`, unit vectors, constant."""
+        """Frozen CLIP's features of images, `(B, d)`, unit vectors, constant, computed in the
+        towers' precision without autocast."""
         with torch.autocast(self.device.type, enabled=False):
             return normalised(encode_image(self.clip, images, pooled_only=True)[:, 0, 0])
 
