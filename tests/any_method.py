@@ -25,6 +25,7 @@ from yacs.config import CfgNode
 
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
+FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
 LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
 
 
@@ -56,6 +57,8 @@ class Case:
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
         limit_depths(node, backbone(self.shape))
+        for key, values in FOR_FOUR_EPOCHS.items():
+            node[key].update(values)
         node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
         return node
 
