@@ -58,6 +58,7 @@ def test_the_library_builds_it(folder):
 def test_it_is_compared_with_coop_and_align(folder):
     compare, regularised = blocks("bash")[1:]
     shown = run(folder, compare)
+    shown = shown[shown.rindex("\nmethod ") :]
     table = next(block for block in blocks("") if "FeatureGains" in block)
     for line in table.splitlines()[2:5]:
         method, *accuracies = line.split()
