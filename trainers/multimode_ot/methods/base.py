@@ -88,6 +88,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         self.clip, self.cfg, self.precision = clip, cfg, precision
         self.unique_names = unique_names
         self.regularisers = regularisers.build(cfg)
+        self._frozen_text = {}
         check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)
