@@ -105,10 +105,12 @@ def test_two_methods_are_compared_run_by_run(runs):
         table([str(runs), "--paired", "ALIGN", "PLOT"])
 
 
-def test_published_rows_are_marked(runs):
-    text = table([str(runs), "--published"])
-    assert "MaPLe (published)" in text
-    assert "78.55" in text
+def test_published_rows_are_marked(tmp_path):
+    for subset in ("base", "new"):
+        write(tmp_path, "MaPLe", "OxfordPets", subset, 1, 95.0)
+    text = table([str(tmp_path), "--published"])
+    assert "MaPLe (published, ViT-B/16)" in text
+    assert "95.43" in text
 
 
 def test_hidden_folders_and_other_protocols_are_left_out(runs):

@@ -17,7 +17,6 @@ A result that holds for every seed stands beside each seed of the other method.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -69,14 +68,11 @@ class ImageComparison:
 def exact_mcnemar(only_first: int, only_second: int) -> float:
     """The two-sided p of as uneven a split as this, if either side is as likely."""
     trials = only_first + only_second
-    tail = sum(math.comb(trials, k) for k in range(min(only_first, only_second) + 1))
-    return min(1.0, float(2 * tail / 2**trials) if trials < 1000 else _ratio(2 * tail, trials))
-
-
-def _ratio(number: int, exponent: int) -> float:
-    """`number / 2**exponent` of integers that no float holds."""
-    excess = max(number.bit_length() - 64, 0)
-    return math.ldexp(float(number >> excess), excess - exponent)
+    term = tail = 1  # of (0, trials), then further
+    for k in range(min(only_first, only_second)):
+        term = term * (trials - k) // (k + 1)
+        tail += term
+    return min(1.0, 2 * tail / 2**trials)
 
 
 def compare_images(

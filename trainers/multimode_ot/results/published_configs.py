@@ -59,27 +59,27 @@ class PublishedConfigs:
         return found
 
     def unlike(self, result: Mapping[str, Any], protocol: str) -> str:
-        """What the settings of a result differ in from the published ones; "" if in nothing.
+        """Why the settings of a result are not known to be the published ones; "" if they are.
 
         Settings that only say where and how to run, and the backbone, are not compared.
         """
         record = result.get("trained_by") or result.get("made_of")
         if record is None:
-            return "they are not recorded"
+            return "settings are not recorded"
         if not self._table:
-            return f"the published ones are not here ({self.folder / FILE_NAME})"
+            return f"published settings are not here: there is no {self.folder / FILE_NAME}"
         name = self._name(result, protocol)
         file = self.folder / "trainers" / result["method"] / f"{name}.yaml"
         if not name or not file.is_file():
             return "no config is known to be the published one"
         if record.get("initial_weights"):
-            return "training started from given weights"
+            return "other settings: training started from given weights"
         wanted = HOST_DEFAULTS | dict(self.defaults(result["method"])) | _settings(file)
         for key, here in record["settings"].items():
             if key in wanted and key not in FREE and not key.startswith(_BESIDES):
                 there = _plain(wanted[key])
                 if _plain(here) != there:
-                    return f"{key} is {short(there)} published, {short(here)} here ({name}.yaml)"
+                    return f"other settings: {key} is {short(there)} published, {short(here)} here"
         return ""
 
     def _name(self, result: Mapping[str, Any], protocol: str) -> str | None:

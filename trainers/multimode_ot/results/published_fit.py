@@ -99,7 +99,7 @@ def _at(row: PublishedRow, column: Column, grid: Grid, protocol: str) -> Publish
     return cells[0]._replace(
         value=harmonic_mean(*means) if column.metric == "H" else means[0],
         selected_on=" or ".join(sorted({kind for cell in cells for kind in cell.chosen_on})),
-        remark=f"computed: from {len(cells)} published numbers",
+        remark="computed: mean over the data sets of this table",
         incomparable=next((cell.incomparable for cell in cells if cell.incomparable), ""),
         computed=True,
     )
@@ -120,13 +120,13 @@ def _notes(found: Mapping[str, PublishedRow], grid: Grid) -> Iterator[str]:
             if cell.remark:
                 said[cell.remark].append(f"{column.dataset} {column.metric}")
         for remark, where in said.items():
-            everywhere = len(where) == len(row.cells)
+            everywhere = len(where) == len(row.cells) or remark.startswith("computed")
             remarks[remark].append(label if everywhere else f"{label} {', '.join(where)}")
     yield "published rows, none measured here: " + "; ".join(
         f"{', '.join(labels)}: {source}" for source, labels in sources.items()
     )
     if remarks:
-        yield "of published rows: " + "; ".join(
+        yield "on published numbers: " + "; ".join(
             f"{remark} ({', '.join(where)})" for remark, where in remarks.items()
         )
     absent = [m for m in grid.measured if not any(row.our_name == m for row in found.values())]

@@ -80,7 +80,7 @@ def verdicts(
     Args:
         grid: with published rows.
         results: what the grid is made of.
-        unlike: what a result's settings differ in from the published ones, "" if in nothing.
+        unlike: why a result's settings are not known to be the published ones, "" if they are.
     """
     own = {row_label(r): r["method"] for r in results if not r.get("regularisers")}
     found = []
@@ -150,7 +150,7 @@ def _reasons(
         yield from _selection(published, r)
         yield from _images(r)
         if differing := unlike(r):
-            yield f"other settings: {differing}"
+            yield differing
 
 
 def _selection(published: PublishedCell, r: Result) -> Iterator[str]:
