@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 from multimode_ot.commands.compare import table
@@ -111,6 +113,21 @@ def test_published_rows_are_marked(tmp_path):
     text = table([str(tmp_path), "--published"])
     assert "MaPLe (published, ViT-B/16)" in text
     assert "95.43" in text
+
+
+def test_a_table_needs_neither_torch_nor_dassl(tmp_path):
+    for subset in ("base", "new"):
+        for method in ("ALIGN", "CoOp"):
+            write(tmp_path, method, "OxfordPets", subset, 1, 95.0)
+    program = (
+        "import sys; from multimode_ot.commands.compare import table; "
+        "text = table([sys.argv[1], '--published', '--columns', 'ece', '--paired', 'ALIGN', 'CoOp']); "
+        "assert 'CoOp (published' in text; "
+        "print({'torch', 'dassl', 'clip'} & set(sys.modules))"
+    )
+    options = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(options, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_hidden_folders_and_other_protocols_are_left_out(runs):

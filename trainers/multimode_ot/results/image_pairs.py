@@ -97,9 +97,10 @@ def compare_images(
     found = _comparisons(grid, protocol, answers, resamples)
     remark = ""
     if without:
+        count = f"{len(without)} result{'s' if len(without) > 1 else ''}"
         remark = (
-            f"not compared image by image: {len(without)} results have no predictions.csv beside "
-            f"them, the first is {without[0]}"
+            f"not compared image by image: there is no predictions.csv beside {count}, such as "
+            f"{without[0]}"
         )
     return found, remark
 
@@ -179,7 +180,7 @@ def _comparisons(
             seeds = sorted(set.intersection(*(set(each) for part in parts for each in part)))
             if not seeds:
                 continue
-            draws = _Resamples(parts, seeds, resamples)
+            draws = Bootstrap(parts, seeds, resamples)
             low, high = draws.interval()
             tests: tuple[McNemar, ...] = ()
             if dataset != AVERAGE and metric != "H":
@@ -205,7 +206,7 @@ def _test(seed: int, answers: Sequence[tuple[bool, bool]]) -> McNemar:
     return McNemar(seed, b, c, exact_mcnemar(b, c))
 
 
-class _Resamples:
+class Bootstrap:
     """The bootstrap of one comparison.
 
     Axes: `R` resamples, `S` seeds, `P` patterns: what an image's answers may be over all seeds.

@@ -33,7 +33,11 @@ class Measure:
 
 
 MEASURES = {
-    "seconds": Measure(1, "of a run, training and test, both halves together", of_both=math.fsum),
+    "seconds": Measure(
+        1,
+        "training and test, of base to new both halves; of a transfer the test",
+        of_both=math.fsum,
+    ),
     "peak_memory_mb": Measure(
         0, "MB, the most held at once: by the GPU if one was in use, else the process", of_both=max
     ),

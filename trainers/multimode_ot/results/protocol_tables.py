@@ -201,7 +201,8 @@ def _weights_note(results: Sequence[Result]) -> str:
     """Which weights were tested, by rule and split."""
     methods: dict[str, dict[str, None]] = defaultdict(dict)
     for r in results:
-        methods[_tested(r)][r["method"]] = None
+        name = row_label(r).removesuffix(CHOSEN_ON_TEST).removesuffix(UNTRAINED)
+        methods[_tested(r)][name] = None
     groups = [f"{rule} ({', '.join(names)})" for rule, names in methods.items()]
     marked = any(row_label(r).endswith(CHOSEN_ON_TEST) for r in results)
     unranked = "; rows chosen on test images are not ranked" if marked else ""
