@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .grid import Grid
 from .predictions import Image, predictions_beside, read_right
@@ -140,7 +140,7 @@ def _paired_results(
 
 def _answers(by_seed: Mapping[int, tuple[Result, Result]]) -> Answers:
     """For each seed, whether the two methods were right, over images in one order."""
-    order: list[Image] | None = None
+    order: list[Image] = []
     source: Path | None = None
     known: dict[Path, dict[Image, bool]] = {}
     answers: Answers = {}
@@ -150,16 +150,18 @@ def _answers(by_seed: Mapping[int, tuple[Result, Result]]) -> Answers:
             file = predictions_beside(result)
             assert file is not None  # of others there is no pair
             right = known[file] = known.get(file) or read_right(file, result)
-            if order is None:
+            if source is None:
                 order, source = list(right), file
-            if right.keys() != set(order):
-                _refuse_other_images(source, set(order), file, set(right))
+            if right.keys() != known[source].keys():
+                _refuse_other_images(source, known[source].keys(), file, right.keys())
             sides.append([right[image] for image in order])
         answers[seed] = list(zip(*sides, strict=True))
     return answers
 
 
-def _refuse_other_images(first: Path | None, there: set, second: Path, here: set) -> None:
+def _refuse_other_images(
+    first: Path, there: Set[Image], second: Path, here: Set[Image]
+) -> NoReturn:
     apart = min(there ^ here)
     raise ValueError(
         f"{first} and {second} are of other images and cannot be compared: {apart[0]!r} with label "
@@ -234,7 +236,8 @@ class Bootstrap:
 
         counts = Counter(zip(*(answers[seed] for seed in seeds), strict=True))
         self.images += sum(counts.values())
-        return np.array(list(counts), dtype=float), np.array(list(counts.values()))
+        patterns = sorted(counts)  # so that the order of the images changes no draw
+        return np.array(patterns, dtype=float), np.array([counts[each] for each in patterns])
 
     def difference(self) -> float:
         """Of the images and seeds that there are."""
