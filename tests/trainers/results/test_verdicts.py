@@ -3,46 +3,23 @@
 import csv
 import io
 import json
-from functools import cache
-from pathlib import Path
 
 import pytest
 import slow_tables as slow
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multimode_ot.commands.compare import settings_of, table
-from multimode_ot.methods import find_method
+from multimode_ot.commands.compare import table
 from multimode_ot.results.grid import Cell, Column, Grid
-from multimode_ot.results.provenance import settings_of_run
 from multimode_ot.results.published import PublishedCell, PublishedRow, published_rows
-from multimode_ot.results.published_configs import PublishedConfigs
-from multimode_ot.results.tree import Transfer
 from multimode_ot.results.verdict import verdicts
+from recorded_settings import recorded
 from result_trees import write
 
-import train
-
-CHECKOUT = Path(__file__).resolve().parents[3]
-CONFIGS = CHECKOUT / "configs"
-TABLE = yaml.safe_load((CONFIGS / "defaults.yaml").read_text())
 CLASSES = {
     "OxfordPets": {"base": 19, "new": 18, "all": 37},
     "EuroSAT": {"base": 5, "new": 5, "all": 10},
 }
 LAST = {"rule": "last_step", "epoch": 200, "split": None}
-
-
-@cache
-def recorded(method, config, shots=16, dataset="oxford_pets", options=()):
-    """The settings that a run with a config of this checkout records."""
-    arguments = ["--root", "data", "--trainer", method, "--seed", "1"]
-    arguments += ["--dataset-config-file", str(CONFIGS / f"datasets/{dataset}.yaml")]
-    arguments += ["--config-file", str(CONFIGS / f"trainers/{method}/{config}.yaml")]
-    cfg = train.setup_cfg(
-        train.parse_arguments([*arguments, "DATASET.NUM_SHOTS", str(shots), *options])
-    )
-    return settings_of_run(cfg, bool(find_method(method).trains))
 
 
 def result(subset, accuracy, seed=1, options=(), dataset="OxfordPets", **also):
@@ -268,50 +245,3 @@ class TestNotComparable:
         write_pets(tmp_path)
         words = reason(tmp_path, "base", "--configs", str(tmp_path / "none"))
         assert f"there is no {tmp_path / 'none' / 'defaults.yaml'}" in words
-
-
-class TestPublishedConfigs:
-    CONFIGS = PublishedConfigs(CONFIGS, settings_of)
-
-    @pytest.mark.parametrize("method", TABLE)
-    @pytest.mark.parametrize("protocol", ["base2new", "fewshot", "cross_dataset"])
-    def test_a_run_with_the_config_of_the_protocol_has_the_published_settings(
-        self, method, protocol
-    ):
-        chosen = TABLE[method][protocol]["default"]
-        name = chosen[16] if isinstance(chosen, dict) else chosen
-        assert self.unlike(method, name, protocol) == ""
-        assert self.unlike(method, name, protocol, ("OUTPUT_DIR", "elsewhere")) == ""
-        assert "PREC" in self.unlike(
-            method, name, protocol, (f"TRAINER.{method.upper()}.PREC", "bf16")
-        )
-
-    def test_the_config_of_the_shots_is_asked_for(self):
-        assert self.unlike("CoOp", "vit_b16", "fewshot", shots=16) == ""
-        assert "OPTIM.MAX_EPOCH is 50 published, 200 here" in self.unlike(
-            "CoOp", "vit_b16", "fewshot", shots=1
-        )
-        assert self.unlike("CoOp", "vit_b16", "fewshot", shots=3) == (
-            "no config is known to be the published one"
-        )
-
-    def test_a_transfer_is_held_against_the_config_of_its_training(self):
-        trained = recorded("MaPLe", "vit_b16_c2_ep5_batch4_2ctx_cross_datasets")
-        run = {"method": "MaPLe", "dataset": "ImageNetA", "shots": 16}
-        run |= {"trained_parameters": 9, "transfer": Transfer("imagenet", 16, False)}
-        other = recorded("MaPLe", "vit_b16_c2_ep5_batch4_2ctx")
-        assert self.CONFIGS.unlike(run | {"trained_by": {"settings": trained}}, "domain") == ""
-        assert self.CONFIGS.unlike(run | {"trained_by": {"settings": other}}, "domain")
-
-    def test_a_training_that_started_elsewhere_is_another(self):
-        words = self.unlike("CoOp", "vit_b16_ctxv1", "base2new", initial="f" * 64)
-        assert words == "other settings: training started from given weights"
-
-    def unlike(self, method, config, protocol, options=(), shots=16, initial=None):
-        record = {"settings": recorded(method, config, shots, options=options)}
-        run = {"method": method, "dataset": "OxfordPets", "shots": shots, "epoch": 1}
-        trains = bool(find_method(method).trains)
-        run |= {"trained_parameters": int(trains), "made_of": record | {"initial_weights": initial}}
-        if protocol == "cross_dataset":
-            run["transfer"] = Transfer("imagenet", shots, False)
-        return self.CONFIGS.unlike(run, protocol)
