@@ -263,6 +263,12 @@ class TestRows:
             "printed H does not follow from base and new (38.41) (MaPLe (published, rerun" in note
         )
 
+    def test_published_data_sets_may_be_asked_for_without_a_run(self, tmp_path):
+        transfer(tmp_path, "CoOp", "vit_16shots", "oxford_pets", "OxfordPets")
+        for dataset in ("EuroSAT", "ImageNet"):
+            found = rows(tmp_path, "cross_dataset", "--datasets", "OxfordPets", dataset)
+            assert ("OxfordPets", "accuracy") in found["CoOp"]
+
     def test_names_that_only_sources_know_are_refused_without_published_rows(self, pets):
         with pytest.raises(ValueError, match="--methods 'PromptKD' is unknown"):
             table([str(pets), "--methods", "CoOp", "PromptKD"])

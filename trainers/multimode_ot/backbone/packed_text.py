@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .class_tokens import insert_context, readable, tokenize
+from .class_tokens import check_classnames, insert_context, readable, tokenize
 from .clip import CLIP
 from .layers import merge_heads
 
@@ -72,6 +72,7 @@ class PackedClasses(nn.Module):
         released: bool = False,
     ):
         super().__init__()
+        check_classnames(classnames, clip.context_length, unique=False)
         ids = tokenize(prefixes, clip.context_length)
         heads = ids.argmax(-1)  # (N,): the EOS, which has the highest id, is not of the head
         ids = ids[:, : int(heads.max())]

@@ -91,12 +91,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def table(arguments: Sequence[str] | None = None, known_datasets: Iterable[str] = ()) -> str:
+def table(
+    arguments: Sequence[str] | None = None,
+    known_datasets: Iterable[str] = (),
+    known_rows: Iterable[str] = (),
+) -> str:
     """The command's output for its arguments.
 
     Args:
         known_datasets: names (DATASET.NAME) that may be asked for although no run has them,
             besides those of published tables; their cells are missing.
+        known_rows: likewise, besides the methods.
 
     Raises:
         ValueError, OSError: wrong arguments, no results, unreadable ones, two for one cell, or
@@ -112,8 +117,8 @@ def table(arguments: Sequence[str] | None = None, known_datasets: Iterable[str] 
         args.seeds,
         args.shots,
         args.source,
-        {*usual_datasets(protocol), *known_datasets},
-        {*method_names(), *(elsewhere if beside else ())},
+        {*usual_datasets("domain" if protocol == "domain" else "base2new"), *known_datasets},
+        {*method_names(), *known_rows, *(elsewhere if beside else ())},
     )
     if not results:
         raise ValueError(f"no result below {args.output} is left by the options that choose some")
@@ -123,7 +128,7 @@ def table(arguments: Sequence[str] | None = None, known_datasets: Iterable[str] 
     grid = make_grid(results, protocol, args.datasets)
     if args.methods:
         rows = rows_of(args.methods, grid)
-        ours = {*method_names(), *grid.methods}
+        ours = {*method_names(), *known_rows, *grid.methods}
         grid = replace(grid, methods=[row for row in rows if row in ours])
     shown = with_measures(grid, protocol, results, args.columns)
     if beside:

@@ -8,6 +8,7 @@ Axes: `B` images, `K` classes, `M` and `N` modes, `d` joint width.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -46,6 +47,8 @@ class PromptedCLIP(nn.Module, ABC):
         settings: its own settings; those of its bases are added.
         trains: what is trained, in a few words; "" for nothing.
         learned: the sides whose features depend on it, of "text" and "image".
+        batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
+            rounding; "" if they do not.
         configs: another method, whose published configs the scripts take where it has none.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
@@ -65,6 +68,7 @@ class PromptedCLIP(nn.Module, ABC):
     }
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
+    batch_dependence: ClassVar[str] = ""
     configs: ClassVar[str] = ""
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
@@ -120,6 +124,8 @@ class PromptedCLIP(nn.Module, ABC):
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Change the classes; prompts stay. Methods add what they keep of the names.
+
+        What is refused changes nothing, so methods make what they keep before they call this.
 
         Raises:
             ValueError: no classes, a name that is none, names that become one prompt, or one that
@@ -243,7 +249,8 @@ class PromptedCLIP(nn.Module, ABC):
 
     def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor:
         """Frozen CLIP's features of the current classes, `(K, d)`, unit vectors, constant; computed
-        at the first call, again for other classes, never saved.
+        at the first call, in float32 whatever the towers compute in, again for other classes, never
+        saved.
 
         Args:
             templates: with `{}` for the class name; the features are averaged over them.
@@ -254,13 +261,17 @@ class PromptedCLIP(nn.Module, ABC):
             # Without autocast, so that training and evaluation have the same text.
             plain = torch.autocast(self.device.type, enabled=False)
             with plain, torch.inference_mode(False), torch.no_grad():
-                features = template_features(self.clip, self.classnames, templates, unit)
+                low = self.clip.dtype.itemsize < torch.float32.itemsize
+                clip = copy.deepcopy(self.clip).cast(torch.float32) if low else self.clip
+                features = template_features(clip, self.classnames, templates, unit)
             self._frozen_text[key] = features
-        return self._frozen_text[key].to(self.device)
+        self._frozen_text[key] = self._frozen_text[key].to(self.device)
+        return self._frozen_text[key]
 
     @torch.no_grad()
     def frozen_image(self, images: Tensor) -> Tensor:
-        """Frozen CLIP's features of images, `(B, d)`, unit vectors, constant."""
+        """Frozen CLIP's features of images, `(B, d)`, unit vectors, constant, computed in the
+        towers' precision without autocast."""
         with torch.autocast(self.device.type, enabled=False):
             return normalised(encode_image(self.clip, images, pooled_only=True)[:, 0, 0])
 

@@ -48,8 +48,8 @@ class LearnedContext(SingleMode):
         return learner.prefix
 
     def set_classes(self, classnames: Sequence[str]) -> None:
-        super().set_classes(classnames)
         tokens = embed_classes(self.clip, classnames, [self.prefix])
+        super().set_classes(classnames)
         self.register_buffer("embeddings", tokens.embeddings.squeeze(1), persistent=False)
         self.register_buffer("eos", tokens.eos.squeeze(1), persistent=False)
         self.register_buffer("name_lengths", tokens.name_lengths, persistent=False)

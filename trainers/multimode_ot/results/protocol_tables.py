@@ -20,6 +20,7 @@ from .tree import (
     heading,
     holding_for_every_seed,
     is_zero_shot,
+    method_of,
     row_label,
     shots_of,
 )
@@ -201,8 +202,7 @@ def _weights_note(results: Sequence[Result]) -> str:
     """Which weights were tested, by rule and split."""
     methods: dict[str, dict[str, None]] = defaultdict(dict)
     for r in results:
-        name = row_label(r).removesuffix(CHOSEN_ON_TEST).removesuffix(UNTRAINED)
-        methods[_tested(r)][name] = None
+        methods[_tested(r)][method_of(r)] = None
     groups = [f"{rule} ({', '.join(names)})" for rule, names in methods.items()]
     marked = any(row_label(r).endswith(CHOSEN_ON_TEST) for r in results)
     unranked = "; rows chosen on test images are not ranked" if marked else ""
