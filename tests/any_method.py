@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from yacs.config import CfgNode
 
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
+FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
 LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
 
 
@@ -55,6 +57,8 @@ class Case:
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
         limit_depths(node, backbone(self.shape))
+        for key, values in FOR_FOUR_EPOCHS.items():
+            node[key].update(values)
         node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
         return node
 
@@ -236,16 +240,19 @@ def choices(method: str) -> Iterator[Case]:
                 yield Case(method, changes=((key, value),))
 
 
-def beyond(setting: Setting) -> list[Any]:
-    """Values that a declaration only just rules out."""
-    kind, values = type(setting.default), []
+def beyond(setting: Setting) -> list[tuple[Any, list[str]]]:
+    """Values that a declaration only just rules out, and what a refusal then has to say."""
+    kind, found = type(setting.default), []
     if setting.one_of:
-        values.append("nonsense")
-    if setting.least is not None:
-        values.append(kind(setting.least - 1))
-    if setting.above is not None:
-        values.append(kind(setting.above))
-    return values
+        found.append((f"{setting.one_of[0]}s", [*map(str, setting.one_of), "did you mean"]))
+    for bound, words, value in [
+        (setting.least, "at least", lambda bound: bound - 1),
+        (setting.above, "more than", lambda bound: bound),
+    ]:
+        if bound is not None:
+            values = [kind(value(bound)), *([math.nan] if kind is float else [])]
+            found += [(value, [f"must be {words} {bound}"]) for value in values]
+    return found
 
 
 def listings(method: str) -> list[Case]:

@@ -108,7 +108,7 @@ SETTINGS = rows(
     ("TRAINER.COOP.REGULARISERS weight_averag", "REGULARISERS 'weight_averag'", "weight_average"),
     ("TRAINER.COOP.REGULARISERS '(weight_average,)'", "wants tuple"),
     ("TRAINER.COOP.REGULARISERS weight_average,", "wants tuple"),
-    ("TRAINER.COOP.REGULARISERS 1,2", "TRAINER.COOP.REGULARISERS 1", "weight_average"),
+    ("TRAINER.COOP.REGULARISERS 1,2", "TRAINER.COOP.REGULARISERS '1'", "weight_average"),
     (f"{FOLDER_OF_ALIGN} TRAINER.ALIGN.HEAD papper", "TRAINER.ALIGN.HEAD 'papper'", "paper"),
     (f"{FOLDER_OF_ALIGN} TRAINER.ALIGN.TRANSPORT ct", "TRAINER.ALIGN.TRANSPORT", "MultiModeOT"),
     (f"{FOLDER_OF_ALIGN} TRAINER.ALIGN.EPSILON 0", "TRAINER.ALIGN.EPSILON 0"),

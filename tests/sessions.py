@@ -21,7 +21,13 @@ def start(name: str, *words: str, folder: Path, **environment: str) -> subproces
             stdout=said,
             stderr=said,
             start_new_session=True,
+            preexec_fn=hear_interrupts,
         )
+
+
+def hear_interrupts() -> None:
+    """Tests that run in a shell's background were started deaf to Ctrl-C, and so would be this."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def of_session(session: int) -> dict[int, str]:

@@ -38,7 +38,7 @@ def test_a_file_may_have_them_in_both_forms(tmp_path):
 
 @pytest.mark.parametrize("value", ["", ",", "a,", "(a,)", "('a'", "a]", "1", "True", "None"])
 def test_what_is_no_list_of_words_is_refused(value):
-    with pytest.raises(ValueError, match=r"A\.B .*: wants tuple such as \(\), got"):
+    with pytest.raises(ValueError, match=r"A\.B .*: wants tuple such as a,b, got"):
         merged((), value)
 
 

@@ -120,10 +120,9 @@ def _merge(cfg: CfgNode, key: str, value: Any, where: str) -> None:
     if {type(decoded), type(wanted)} == {tuple, list}:
         decoded = type(wanted)(decoded)
     elif wanted is not None and type(decoded) is not type(wanted):
-        # An empty list says nothing of its elements.
-        example = type(wanted)([decoded]) if wanted in ((), []) else wanted
+        example = "a,b" if wanted in ((), []) else repr(wanted)
         raise ValueError(
-            f"{key} {value!r}{where}: wants {type(wanted).__name__} such as {example!r}, got "
+            f"{key} {value!r}{where}: wants {type(wanted).__name__} such as {example}, got "
             f"{type(decoded).__name__}"
         )
     if isinstance(decoded, float) and math.isnan(decoded):

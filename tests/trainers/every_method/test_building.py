@@ -53,9 +53,10 @@ def test_a_choice_of_a_setting_is_taken_or_refused_with_the_key(choice):
 
 def test_what_a_declaration_rules_out_is_refused_before_weights_are_read(method):
     for key, setting in find_method(method).all_settings().items():
-        for value in beyond(setting) if isinstance(setting, Setting) else ():
+        for value, words in beyond(setting) if isinstance(setting, Setting) else ():
             node = default_settings(method)
             node[key] = value
             with pytest.raises(ValueError) as refusal:
                 build_model(method, "no such file", NAMES, node)
             assert str(refusal.value).startswith(f"TRAINER.{method.upper()}.{key} {value!r}")
+            assert all(word in str(refusal.value) for word in words)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from any_method import LONGEST, OTHERS, logits
+from multimode_ot.errors import is_expected
 from parity import NAMES
 
 
@@ -23,12 +24,8 @@ def assert_follows_the_classes(case):
     except ValueError as refusal:
         assert len(str(refusal).split()) > 5
         assert model.classnames == NAMES and torch.equal(logits(model, images), before)
-        other = case.build(OTHERS, seed=1)
-        kept = {k: v.clone() for k, v in other.prompt_learner.state_dict().items()}
-        for load in (other.load_prompts, other.prompt_learner.load_state_dict):  # as hosts resume
-            with pytest.raises(ValueError, match="classes"):
-                load(prompts)
-        assert all(torch.equal(v, kept[k]) for k, v in other.prompt_learner.state_dict().items())
+        for names in (OTHERS, NAMES[::-1], [*NAMES[:-1], "otherwise"]):
+            assert_refuses_prompts(case.build(names, seed=1), prompts)
         return
     made = case.build(OTHERS, seed=1).eval()
     made.load_prompts(prompts)
@@ -38,13 +35,23 @@ def assert_follows_the_classes(case):
     assert torch.equal(logits(model, images), before)
 
 
+def assert_refuses_prompts(model, prompts):
+    before = {k: v.clone() for k, v in model.prompt_learner.state_dict().items()}
+    for load in (model.load_prompts, model.prompt_learner.load_state_dict):  # as hosts resume
+        with pytest.raises(ValueError, match="belong to"):
+            load(prompts)
+    assert all(torch.equal(v, before[k]) for k, v in model.prompt_learner.state_dict().items())
+
+
 def test_names_that_are_none_are_refused_and_change_nothing(case):
     model, images = case.as_trained(), case.images()
     before = logits(model, images)
     for names, words in [
         ([], "classnames is empty"),
         ("cat", "'cat' is one string"),
-        ({"cat", "dog"}, "classnames is a set"),
+        ({"cat", "dog"}, "classnames is a set: give a list"),
+        ((name for name in NAMES), "classnames is a generator: give a list"),
+        (None, "classnames is a NoneType: give a list"),
         (["cat", 3], "3, a int"),
         (["cat", " "], "an empty name"),
         (["cat", "Cat"], "become one prompt"),
@@ -53,7 +60,7 @@ def test_names_that_are_none_are_refused_and_change_nothing(case):
         for refuse in (model.set_classes, case.build):
             with pytest.raises(ValueError, match="class") as refusal:
                 refuse(names)
-            assert words in str(refusal.value)
+            assert words in str(refusal.value) and is_expected(refusal.value)
     assert model.classnames == NAMES and torch.equal(logits(model, images), before)
 
 

@@ -1,8 +1,12 @@
 """What every method makes of a batch: in any order, in any company, for any classes."""
 
+import itertools
+import warnings
+
 import pytest
 import torch
 from any_method import logits
+from multimode_ot.errors import is_expected
 from multimode_ot.methods import find_method
 
 # Of logits up to 14, from products of other shapes; what was seen is below 1e-5.
@@ -60,22 +64,38 @@ def test_an_evaluation_has_no_chance_in_it(case):
 def test_images_that_are_none_are_refused(case):
     model, (_, *size) = case.as_trained(), case.images().shape
     for wrong in [size, (2, 1, *size[1:]), (2, 3, 8, 8)]:
-        with pytest.raises(ValueError, match="takes"):
+        with pytest.raises(ValueError, match="images of shape") as refusal:
             model(torch.zeros(*wrong))
+        assert f"{tuple(wrong)}: " in str(refusal.value) and is_expected(refusal.value)
+        assert f"takes (B, {', '.join(map(str, size))})" in str(refusal.value)
 
 
-def test_a_nan_in_an_image_names_the_row(case):
-    images = case.images(3)
-    images[1, 0, 5, 5] = torch.nan
-    with pytest.raises(FloatingPointError, match=r"images \(rows \[1\]\)"):
-        case.build()(images)
+def test_a_number_that_is_none_in_an_image_names_the_row(case):
+    assert_names_the_row(case)
+
+
+def test_so_it_does_with_every_choice_of_a_setting(choice):
+    if not choice.refusal():
+        assert_names_the_row(choice)
+
+
+def assert_names_the_row(case):
+    for training, value in itertools.product((False, True), (torch.nan, torch.inf)):
+        model, images = case.build().train(training), case.images(3)
+        images[1, 0, 5, 5] = value
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # a solver's own
+            with pytest.raises(FloatingPointError, match=r"images \(rows \[1\]\)"):
+                model(images)
 
 
 def test_a_nan_in_a_prompt_names_the_prompt(learner):
     model = learner.build()
-    key, tensor = next(iter(model.prompt_learner.named_parameters()))
-    with torch.no_grad():
-        tensor.view(-1)[0] = torch.nan
-    for call in (model, model.diagnose):
-        with pytest.raises(FloatingPointError, match=rf"prompts\.{key}"):
-            call(learner.images())
+    for key, tensor in model.prompt_learner.named_parameters():
+        before = tensor.detach().clone()
+        with torch.no_grad():
+            tensor.view(-1)[-1] = torch.nan
+        for call in (model, model.diagnose):
+            with pytest.raises(FloatingPointError, match=rf"prompts\.{key}\b"):
+                call(learner.images())
+        tensor.data = before

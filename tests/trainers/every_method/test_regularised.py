@@ -82,13 +82,14 @@ def test_what_the_declaration_of_a_part_rules_out_is_refused_by_its_key(method):
     for case in taken(method):
         for part in case.parts:
             for key, setting in REGULARISERS[part].settings.items():
-                for value in beyond(setting):
+                for value, words in beyond(setting):
                     node = case.settings()
                     node[part.upper()][key] = value
                     with pytest.raises(ValueError) as refusal:
                         build_model(method, "no such file", ["cat"], node)
                     path = f"TRAINER.{method.upper()}.{part.upper()}.{key} {value!r}"
                     assert str(refusal.value).startswith(path)
+                    assert all(word in str(refusal.value) for word in words)
 
 
 def test_the_settings_of_a_regulariser_that_is_not_listed_are_idle(learner):

@@ -21,9 +21,9 @@ WRONG = {
         {"REGULARISERS": "('weight_average','template_consistency','weight_average')"},
         "'weight_average' stands there twice",
     ),
-    "a name in the place of a list": (
-        {"REGULARISERS": "weight_average"},
-        "REGULARISERS 'weight_average': wants tuple such as ('weight_average',), got str",
+    "a number in the place of a list": (
+        {"REGULARISERS": 3},
+        "REGULARISERS '3': wants tuple such as a,b, got int",
     ),
     "a weight of zero": (
         {"TEMPLATE_CONSISTENCY.WEIGHT": 0},

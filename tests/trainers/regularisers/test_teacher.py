@@ -4,7 +4,7 @@ import pytest
 import torch
 from multimode_ot import build_model, load_clip
 from multimode_ot.backbone import zero_shot
-from multimode_ot.methods import base
+from multimode_ot.methods import frozen
 from multimode_ot.training.step import training_step
 from parity import random_images, settings
 from random_clip import random_state
@@ -39,7 +39,7 @@ def encoded(monkeypatch):
         calls.append(tuple(templates))
         return zero_shot.template_features(clip, names, templates, unit)
 
-    monkeypatch.setattr(base, "template_features", count)
+    monkeypatch.setattr(frozen, "template_features", count)
     return calls
 
 
@@ -75,15 +75,15 @@ def test_evaluation_never_pays_and_training_pays_once(encoded):
 
 
 def test_a_method_without_regularisers_has_no_teacher(encoded, monkeypatch):
-    monkeypatch.setattr(base.PromptedCLIP, "frozen_image", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(frozen.FrozenFeatures, "frozen_image", lambda *_: pytest.fail("computed"))
     step(build(parts=()))
     assert encoded == []
 
 
 def test_frozen_images_are_encoded_once_a_step_for_all_who_ask(monkeypatch):
-    calls, encode = [], base.PromptedCLIP.frozen_image
+    calls, encode = [], frozen.FrozenFeatures.frozen_image
     monkeypatch.setattr(
-        base.PromptedCLIP, "frozen_image", lambda *a: (calls.append(1), encode(*a))[1]
+        frozen.FrozenFeatures, "frozen_image", lambda *a: (calls.append(1), encode(*a))[1]
     )
     model = build("MaPLe")
     step(model)

@@ -8,7 +8,6 @@ Axes: `B` images, `K` classes, `M` and `N` modes, `d` joint width.
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -21,17 +20,16 @@ from yacs.config import CfgNode
 from .. import regularisers
 from ..backbone.class_tokens import check_classnames
 from ..backbone.clip import CLIP
-from ..backbone.encoders import encode_image, normalised
 from ..backbone.precision import Precision
 from ..backbone.state_dicts import require_tensors
-from ..backbone.zero_shot import template_features
 from ..config import PRECISIONS, Check, Setting, Settings
 from ..regularisers import Seen
+from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
 from .nonfinite import raise_for_nonfinite
 
 
-class PromptedCLIP(nn.Module, ABC):
+class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     """Normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
 
     Args:
@@ -90,7 +88,7 @@ class PromptedCLIP(nn.Module, ABC):
         self.clip, self.cfg, self.precision = clip, cfg, precision
         self.unique_names = unique_names
         self.regularisers = regularisers.build(cfg)
-        self._frozen_text: dict[tuple[tuple[str, ...], bool], Tensor] = {}
+        self._frozen_text = {}
         check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)
@@ -246,34 +244,6 @@ class PromptedCLIP(nn.Module, ABC):
         """Autocast while training, if the precision says so."""
         autocasting = self.prompt_learner.training and torch.is_grad_enabled()
         return (self.precision if autocasting else Precision()).training_context(device)
-
-    def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor:
-        """Frozen CLIP's features of the current classes, `(K, d)`, unit vectors, constant; computed
-        at the first call, in float32 whatever the towers compute in, again for other classes, never
-        saved.
-
-        Args:
-            templates: with `{}` for the class name; the features are averaged over them.
-            unit: normalise each before they are averaged.
-        """
-        key = templates, unit
-        if key not in self._frozen_text:
-            # Without autocast, so that training and evaluation have the same text.
-            plain = torch.autocast(self.device.type, enabled=False)
-            with plain, torch.inference_mode(False), torch.no_grad():
-                low = self.clip.dtype.itemsize < torch.float32.itemsize
-                clip = copy.deepcopy(self.clip).cast(torch.float32) if low else self.clip
-                features = template_features(clip, self.classnames, templates, unit)
-            self._frozen_text[key] = features
-        self._frozen_text[key] = self._frozen_text[key].to(self.device)
-        return self._frozen_text[key]
-
-    @torch.no_grad()
-    def frozen_image(self, images: Tensor) -> Tensor:
-        """Frozen CLIP's features of images, `(B, d)`, unit vectors, constant, computed in the
-        towers' precision without autocast."""
-        with torch.autocast(self.device.type, enabled=False):
-            return normalised(encode_image(self.clip, images, pooled_only=True)[:, 0, 0])
 
     @torch.no_grad()
     def diagnose(self, images: Tensor) -> None:
