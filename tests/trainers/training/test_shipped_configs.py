@@ -33,7 +33,7 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
     assert cfg.INPUT.INTERPOLATION == "bicubic"
     if file.parent.name in OTHER_OPTIMISERS:
         optimiser = OTHER_OPTIMISERS[file.parent.name]
-        assert cfg.OPTIM.NAME == optimiser
+        assert optimiser == cfg.OPTIM.NAME
     elif method.trains and file.stem != "rn50_val":
         assert cfg.OPTIM.NAME == "sgd" and cfg.OPTIM.LR_SCHEDULER == "cosine"
         assert (cfg.OPTIM.WARMUP_EPOCH, cfg.OPTIM.WARMUP_TYPE) == (1, "constant")
