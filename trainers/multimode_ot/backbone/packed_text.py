@@ -5,6 +5,9 @@ before the name (the *head*) has the same outputs for all classes, and is run on
 runs only the rest (its *tail*), which attends to the head's keys and values. Tails are packed one
 behind the other, so that a short name does not pay for a long one. All of this is exact.
 
+The sharing ends where classes have contexts of their own, or learned tokens behind their names:
+`encoders.encode_text` runs such prompts, padded to one length.
+
 Axes: `K` classes, `N` modes, `P` tokens of the longest head, `T` tokens of a tail, `R` packed
 tokens of tails (`N * T` of each class), `b` tokens of a context, `w` width, `h` attention heads.
 """
@@ -22,12 +25,14 @@ from torch.utils.checkpoint import checkpoint
 
 from .class_tokens import insert_context, readable, tokenize
 from .clip import CLIP
+from .encoders import project_text
 from .layers import merge_heads
 
 # What the backward pass needs of each tail token in each layer, in widths: the inputs of two norms,
 # queries, keys and values, keys and values again (behind the head's), the attention's output, the
-# hidden layer.
+# hidden layer. Keys of heads longer than two tails come on top.
 SAVED_WIDTHS = 16
+ALL = slice(None)
 
 
 class Group(NamedTuple):
@@ -43,7 +48,8 @@ class PackedClasses(nn.Module):
     Args:
         clip: the backbone.
         classnames: `K` names; underscores become spaces.
-        prefixes: `N` prefixes, of words or placeholders.
+        prefixes: `N` prefixes, of words or placeholders; or one, behind which any number of
+            contexts can stand.
         released: which tokens represent a prompt: its own (context, other words of the prefix,
             class name), or those that the authors' program takes (positions `0 .. e - 2` with `e`
             the EOS of the class's first prompt, for all its prompts).
@@ -60,6 +66,7 @@ class PackedClasses(nn.Module):
     head_mask: Tensor  # (N, P)
     tail_words: Tensor  # (sum of T, w)
     tail_positions: Tensor  # (N, longest T)
+    order: Tensor  # (K,), where each class stands among the packed ones
     eos_rows: Tensor
     token_rows: Tensor
     token_mask: Tensor
@@ -78,11 +85,13 @@ class PackedClasses(nn.Module):
         # The authors' program may read past the EOS of prompts shorter than the first one.
         overrun = max(0, int(heads[0] - heads.min()) - 2) if released else 0
         tails = _tail_ids(clip, classnames, prefixes[int(heads.argmax())], overrun)
-        order = sorted(range(len(tails)), key=lambda k: len(tails[k]))
-        lengths = [len(tails[k]) for k in order]
+        by_length = sorted(range(len(tails)), key=lambda k: len(tails[k]))
+        lengths = [len(tails[k]) for k in by_length]
         self.groups = [Group(len(list(same)), t) for t, same in groupby(lengths)]
+        self.eos = slice(-1 - overrun, -overrun or None)  # in a tail
 
-        tail_ids = torch.tensor([i for k in order for i in tails[k]])
+        order = torch.tensor(by_length).argsort()
+        tail_ids = torch.tensor([i for k in by_length for i in tails[k]])
         positions = heads[:, None] + torch.arange(lengths[-1])
         constants = {
             "head_words": clip.token_embedding(ids.to(clip.token_embedding.weight.device)),
@@ -92,7 +101,7 @@ class PackedClasses(nn.Module):
             "tail_positions": positions.clamp_max(clip.context_length - 1),
         }
         sizes = torch.tensor([len(tail) for tail in tails])
-        begin = torch.tensor([0, *lengths]).cumsum(0)[:-1][torch.tensor(order).argsort()]
+        begin = torch.tensor([0, *lengths]).cumsum(0)[:-1][order]
         modes = torch.arange(len(heads))
         first = ids.numel() + begin[:, None] * len(heads) + modes * sizes[:, None]  # (K, N)
         eos = heads + sizes[:, None] - 1 - overrun  # (K, N), in the prompt
@@ -105,6 +114,7 @@ class PackedClasses(nn.Module):
         )  # (K, N, L)
         mask = torch.arange(len(at)) < counts[..., None]
         constants |= {
+            "order": order,
             "eos_rows": first + eos - heads,
             "token_rows": rows.where(mask, 0),
             "token_mask": mask,
@@ -125,30 +135,57 @@ class PackedClasses(nn.Module):
         Args:
             context: `(N, b, w)`, put behind SOS.
             deep: likewise, for layers 1, 2, ...
-            memory: bytes that may be held for the backward pass. Beyond it, classes are run in
-                chunks, and all chunks but the last are run again in the backward pass.
+            memory: bytes that may be held of the tails. Beyond it, classes are run in chunks, and
+                all chunks but the last are run again in the backward pass.
         """
         heads, seen = self.run_heads(clip, context, deep)
-        most = tokens(self.groups)
-        if memory is not None and torch.is_grad_enabled():
-            saved = SAVED_WIDTHS * clip.text_layers * clip.text_width * clip.dtype.itemsize
-            most = memory // (saved * len(heads))
-        *recomputed, last = split_groups(self.groups, most)
-        words = self.tail_words.split([tokens(chunk) for chunk in (*recomputed, last)])
-        tails = [
-            checkpoint(
-                self.run_tails, clip, *chunk, *seen, use_reentrant=False, preserve_rng_state=False
-            )
-            for chunk in zip(recomputed, words, strict=False)
-        ]
-        tails.append(self.run_tails(clip, last, words[-1], *seen))
+        tails = self.run_chunks(clip, memory, ALL, seen)
         return clip.ln_final(torch.cat([heads.flatten(0, 1), *tails]))
 
+    def features(
+        self,
+        clip: CLIP,
+        context: Tensor,
+        deep: Sequence[Tensor] = (),
+        memory: int | None = None,
+    ) -> Tensor:
+        """Class features in the joint space, `(K, N, d)`, not normalised: the outputs at the EOS.
+        The last layer runs for them alone. Arguments as of `forward`.
+        """
+        _, seen = self.run_heads(clip, context, deep, finish=False)
+        outputs = torch.cat(self.run_chunks(clip, memory, self.eos, seen))  # (K * N, w)
+        outputs = outputs.unflatten(0, (len(self.order), -1))[self.order]
+        return project_text(clip, clip.ln_final(outputs))
+
+    def run_chunks(
+        self, clip: CLIP, memory: int | None, wanted: slice, seen: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """`run_tails` for all classes, in chunks if need be."""
+        most = tokens(self.groups)
+        if memory is not None:
+            modes, head = seen[0].shape[:2]
+            widths = max(SAVED_WIDTHS, SAVED_WIDTHS - 4 + 2 * head * len(self.order) // most)
+            layers = clip.text_layers if torch.is_grad_enabled() else 1
+            most = memory // (widths * layers * clip.text_width * clip.dtype.itemsize * modes)
+        chunks = split_groups(self.groups, most)
+        words = self.tail_words.split([tokens(chunk) for chunk in chunks])
+        *recomputed, last = [(clip, *chunk, wanted) for chunk in zip(chunks, words, strict=True)]
+        tails = [
+            checkpoint(self.run_tails, *c, *seen, use_reentrant=False, preserve_rng_state=False)
+            for c in recomputed
+        ]
+        return [*tails, self.run_tails(*last, *seen)]
+
     def run_heads(
-        self, clip: CLIP, context: Tensor, deep: Sequence[Tensor]
+        self, clip: CLIP, context: Tensor, deep: Sequence[Tensor], finish: bool = True
     ) -> tuple[Tensor, list[Tensor]]:
-        """Outputs `(N, P, w)`, and every layer's keys and values `(N, P, 2, h, 64)`."""
-        x = insert_context(self.head_words.to(clip.dtype), context.to(clip.dtype))
+        """Outputs `(N, P, w)`, and every layer's keys and values `(N, P, 2, h, 64)`.
+
+        Args:
+            finish: run the last layer to its end; otherwise the outputs are its inputs.
+        """
+        words = self.head_words.to(clip.dtype).expand(len(context), -1, -1)
+        x = insert_context(words, context.to(clip.dtype))
         x = x + clip.positional_embedding[: x.shape[1]].to(x.dtype)
         seen = []
         for i, block in enumerate(clip.transformer):
@@ -156,44 +193,60 @@ class PackedClasses(nn.Module):
                 x = insert_context(x, deep[i - 1].to(x.dtype))
             opened = block.open(x)
             seen.append(opened[:, :, 1:])
-            x = block(x, causal=True, opened=opened)
+            if finish or block is not clip.transformer.last:
+                x = block(x, causal=True, opened=opened)
         return x, seen
 
     def run_tails(
-        self, clip: CLIP, groups: Sequence[Group], words: Tensor, *seen: Tensor
+        self, clip: CLIP, groups: Sequence[Group], words: Tensor, wanted: slice, *seen: Tensor
     ) -> Tensor:
-        """Outputs of the tails of some groups, `(R, w)`; `words` `(R / N, w)` are theirs."""
-        places = clip.positional_embedding[self.tail_positions]  # (N, longest T, w)
+        """Outputs of the `wanted` tokens of each tail of some groups, `(R, w)` for all.
+
+        Args:
+            words: `(sum of T, w)`, theirs.
+            seen: every layer's keys and values of the heads.
+        """
+        places = clip.positional_embedding[self.tail_positions]  # (N or 1, longest T, w)
         rows, masks = [], []
         for group, part in zip(groups, words.split([tokens([g]) for g in groups]), strict=True):
             part = part.view(group.classes, 1, group.length, -1) + places[:, : group.length]
-            rows.append(part.flatten(0, 2))
+            rows.append(part.expand(-1, len(seen[0]), -1, -1).flatten(0, 2))
             own = torch.ones(group.length, group.length, dtype=torch.bool, device=part.device)
             head = self.head_mask.unsqueeze(1).expand(-1, group.length, -1)
             mask = torch.cat([head, own.tril().expand(len(head), -1, -1)], -1)
-            masks.append(mask.repeat(group.classes, 1, 1).unsqueeze(1))  # (K * N, 1, T, P + T)
+            copies = 1 if len(mask) == 1 else group.classes
+            masks.append(mask.repeat(copies, 1, 1).unsqueeze(1))  # (K * N or 1, 1, T, P + T)
         x = torch.cat(rows).to(clip.dtype)
         sizes = [len(part) for part in rows]
         for block, head in zip(clip.transformer, seen, strict=True):
+            at = wanted if block is clip.transformer.last else ALL
             parts = zip(groups, block.open(x).split(sizes), masks, strict=True)
-            x = block.close(x, torch.cat([_attend_behind(head, *part) for part in parts]))
+            mixed = torch.cat([_attend_behind(head, *part, at) for part in parts])
+            if at != ALL:
+                tails = zip(x.split(sizes), groups, strict=True)
+                x = torch.cat(
+                    [t.unflatten(0, (-1, g.length))[:, at].flatten(0, 1) for t, g in tails]
+                )
+            x = block.close(x, mixed)
         return x
 
 
-def _attend_behind(head: Tensor, group: Group, qkv: Tensor, mask: Tensor) -> Tensor:
+def _attend_behind(head: Tensor, group: Group, qkv: Tensor, mask: Tensor, at: slice) -> Tensor:
     """Attention of equally long tails to their heads and themselves, `(K * N * T, w)`.
 
     Args:
         head: `(N, P, 2, h, 64)`, keys and values of the heads.
         qkv: `(K * N * T, 3, h, 64)`.
-        mask: `(K * N, 1, T, P + T)`.
+        mask: `(K * N, 1, T, P + T)`, or one for all.
+        at: which tokens of a tail attend.
     """
     qkv = qkv.unflatten(0, (group.classes, len(head), group.length))
     head = head.expand(group.classes, *head.shape)
     keys_values = torch.cat([head, qkv[:, :, :, 1:]], 2)  # (K, N, P + T, 2, h, 64)
     k, v = keys_values.flatten(0, 1).permute(2, 0, 3, 1, 4)  # (K * N, h, P + T, 64)
-    q = qkv[:, :, :, 0].flatten(0, 1).transpose(1, 2)  # (K * N, h, T, 64)
-    return merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)).flatten(0, 1)
+    q = qkv[:, :, at, 0].flatten(0, 1).transpose(1, 2)  # (K * N, h, T, 64)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, at])
+    return merge_heads(mixed).flatten(0, 1)
 
 
 def _tail_ids(clip: CLIP, classnames: Sequence[str], prefix: str, overrun: int) -> list[list[int]]:

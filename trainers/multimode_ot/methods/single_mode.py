@@ -12,8 +12,10 @@ from torch import Tensor
 
 from ..backbone.class_tokens import embed_classes, insert_context
 from ..backbone.encoders import encode_image, encode_text_pooled, normalised
+from ..backbone.packed_text import PackedClasses
+from ..config import Settings
 from .base import PromptedCLIP
-from .prompts import ContextLearner, Prompts
+from .prompts import TEXT_MEMORY, ContextLearner, Prompts
 
 
 class SingleMode(PromptedCLIP):
@@ -32,11 +34,16 @@ class SingleMode(PromptedCLIP):
 
 
 class LearnedContext(SingleMode):
-    """Context vectors in front of the class names, and deep text prompts if there are any."""
+    """Context vectors in front of the class names, and deep text prompts if there are any.
+
+    Where the classes share them, the text tower runs packed, otherwise padded (`sharing`).
+    """
 
     trains = "context vectors"
     learned: ClassVar[tuple[str, ...]] = ("text",)
+    settings: ClassVar[Settings] = TEXT_MEMORY
 
+    classes: PackedClasses  # with sharing; without:
     embeddings: Tensor  # (K, L, w)
     eos: Tensor  # (K,)
     name_lengths: Tensor  # (K,)
@@ -47,8 +54,17 @@ class LearnedContext(SingleMode):
         learner = cast(ContextLearner, self.prompt_learner)
         return learner.prefix
 
+    @property
+    def sharing(self) -> bool:
+        """Whether all that is learned of the text stands in front of the names, the same for all
+        classes. Not so where a method has `rows` of its own, unless it says when it is."""
+        return type(self).rows is LearnedContext.rows
+
     def set_classes(self, classnames: Sequence[str]) -> None:
         super().set_classes(classnames)
+        if self.sharing:
+            self.classes = PackedClasses(self.clip, classnames, [self.prefix])
+            return
         tokens = embed_classes(self.clip, classnames, [self.prefix])
         self.register_buffer("embeddings", tokens.embeddings.squeeze(1), persistent=False)
         self.register_buffer("eos", tokens.eos.squeeze(1), persistent=False)
@@ -58,7 +74,16 @@ class LearnedContext(SingleMode):
         """The prompts of all classes as embeddings `(K, L, w)`."""
         return insert_context(self.embeddings, context)
 
+    def features_behind(self, contexts: Tensor, deep: Sequence[Tensor] = ()) -> Tensor:
+        """Normalised features of all classes behind each of `N` contexts `(N, b, w)`, with deep
+        prompts likewise: `(K, N, d)`."""
+        memory = self.cfg.MEMORY_MB * 2**20
+        return normalised(self.classes.features(self.clip, contexts, deep, memory))
+
     def class_features(self) -> Any:
         """`(K, d)`, normalised."""
         context, *deep = self.prompts().text
+        if self.sharing:
+            deep = [prompt.unsqueeze(0) for prompt in deep]
+            return self.features_behind(context.unsqueeze(0), deep).squeeze(1)
         return normalised(encode_text_pooled(self.clip, self.rows(context), self.eos, deep))
