@@ -6,7 +6,8 @@ from multimode_ot import build_model, load_clip
 from multimode_ot.backbone.class_tokens import embed_classes, insert_context
 from multimode_ot.backbone.encoders import encode_image, encode_text, normalised, project_text
 from multimode_ot.backbone.layers import MLP
-from multimode_ot.backbone.packed_text import Group, PackedClasses, split_groups, tokens
+from multimode_ot.backbone.packed_text import PackedClasses
+from multimode_ot.backbone.tails import Group, split_groups, tokens
 from multimode_ot.methods.build import default_settings
 from multimode_ot.transport import Features
 from random_clip import random_state

@@ -15,31 +15,23 @@ tokens of tails (`N * T` of each class), `b` tokens of a context, `w` width, `h`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .class_tokens import insert_context, readable, tokenize
 from .clip import CLIP
 from .encoders import project_text
-from .layers import merge_heads
+from .layers import attend
+from .tails import ALL, Group, attend_behind, pick, split_groups, tokens
 
 # What the backward pass needs of each tail token in each layer, in widths: the inputs of two norms,
 # queries, keys and values, keys and values again (behind the head's), the attention's output, the
 # hidden layer. Keys of heads longer than two tails come on top.
 SAVED_WIDTHS = 16
-ALL = slice(None)
-
-
-class Group(NamedTuple):
-    """`classes` classes whose tails have `length` tokens."""
-
-    classes: int
-    length: int
 
 
 class PackedClasses(nn.Module):
@@ -139,7 +131,8 @@ class PackedClasses(nn.Module):
                 all chunks but the last are run again in the backward pass.
         """
         heads, seen = self.run_heads(clip, context, deep)
-        tails = self.run_chunks(clip, memory, ALL, seen)
+        *others, last = self.chunks(clip, memory, len(context))
+        tails = [*self.run_again(clip, others, ALL, seen), self.run_tails(clip, *last, ALL, seen)]
         return clip.ln_final(torch.cat([heads.flatten(0, 1), *tails]))
 
     def features(
@@ -150,103 +143,119 @@ class PackedClasses(nn.Module):
         memory: int | None = None,
     ) -> Tensor:
         """Class features in the joint space, `(K, N, d)`, not normalised: the outputs at the EOS.
-        The last layer runs for them alone. Arguments as of `forward`.
+
+        The last layer runs for these alone, and the heads in the same products as the last chunk.
+        Arguments as of `forward`.
         """
-        _, seen = self.run_heads(clip, context, deep, finish=False)
-        outputs = torch.cat(self.run_chunks(clip, memory, self.eos, seen))  # (K * N, w)
+        *others, last = self.chunks(clip, memory, len(context))
+        seen: list[Tensor] = []
+        heads = self.head_inputs(clip, context)
+        final = self.run_tails(clip, *last, self.eos, seen, heads, deep)
+        outputs = torch.cat([*self.run_again(clip, others, self.eos, seen), final])  # (K * N, w)
         outputs = outputs.unflatten(0, (len(self.order), -1))[self.order]
         return project_text(clip, clip.ln_final(outputs))
 
-    def run_chunks(
-        self, clip: CLIP, memory: int | None, wanted: slice, seen: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """`run_tails` for all classes, in chunks if need be."""
+    def chunks(
+        self, clip: CLIP, memory: int | None, modes: int
+    ) -> list[tuple[Sequence[Group], Tensor]]:
+        """The groups and their words in as many parts as `memory` asks for."""
         most = tokens(self.groups)
         if memory is not None:
-            modes, head = seen[0].shape[:2]
-            widths = max(SAVED_WIDTHS, SAVED_WIDTHS - 4 + 2 * head * len(self.order) // most)
+            behind = 2 * self.head_words.shape[1] * len(self.order) // most
             layers = clip.text_layers if torch.is_grad_enabled() else 1
-            most = memory // (widths * layers * clip.text_width * clip.dtype.itemsize * modes)
-        chunks = split_groups(self.groups, most)
-        words = self.tail_words.split([tokens(chunk) for chunk in chunks])
-        *recomputed, last = [(clip, *chunk, wanted) for chunk in zip(chunks, words, strict=True)]
-        tails = [
-            checkpoint(self.run_tails, *c, *seen, use_reentrant=False, preserve_rng_state=False)
-            for c in recomputed
-        ]
-        return [*tails, self.run_tails(*last, *seen)]
+            held = max(SAVED_WIDTHS, SAVED_WIDTHS - 4 + behind) * layers * clip.text_width
+            most = memory // (held * clip.dtype.itemsize * modes)
+        parts = split_groups(self.groups, most)
+        words = self.tail_words.split([tokens(part) for part in parts])
+        return list(zip(parts, words, strict=True))
 
-    def run_heads(
-        self, clip: CLIP, context: Tensor, deep: Sequence[Tensor], finish: bool = True
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Outputs `(N, P, w)`, and every layer's keys and values `(N, P, 2, h, 64)`.
+    def run_again(
+        self,
+        clip: CLIP,
+        chunks: Sequence[tuple[Sequence[Group], Tensor]],
+        wanted: slice,
+        seen: list[Tensor],
+    ) -> list[Tensor]:
+        """`run_tails` of each chunk, now and in the backward pass."""
+        run = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+        return [run(self.run_tails, clip, *part, wanted, seen) for part in chunks]
 
-        Args:
-            finish: run the last layer to its end; otherwise the outputs are its inputs.
-        """
+    def head_inputs(self, clip: CLIP, context: Tensor) -> Tensor:
+        """The heads in front of the first layer, `(N, P, w)`."""
         words = self.head_words.to(clip.dtype).expand(len(context), -1, -1)
         x = insert_context(words, context.to(clip.dtype))
-        x = x + clip.positional_embedding[: x.shape[1]].to(x.dtype)
-        seen = []
+        return x + clip.positional_embedding[: x.shape[1]].to(x.dtype)
+
+    def run_heads(
+        self, clip: CLIP, context: Tensor, deep: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Outputs `(N, P, w)`, and every layer's keys and values `(N, P, 2, h, 64)`."""
+        x, seen = self.head_inputs(clip, context), []
         for i, block in enumerate(clip.transformer):
             if 1 <= i <= len(deep):
                 x = insert_context(x, deep[i - 1].to(x.dtype))
             opened = block.open(x)
             seen.append(opened[:, :, 1:])
-            if finish or block is not clip.transformer.last:
-                x = block(x, causal=True, opened=opened)
+            x = block(x, causal=True, opened=opened)
         return x, seen
 
     def run_tails(
-        self, clip: CLIP, groups: Sequence[Group], words: Tensor, wanted: slice, *seen: Tensor
+        self,
+        clip: CLIP,
+        groups: Sequence[Group],
+        words: Tensor,
+        wanted: slice,
+        seen: list[Tensor],
+        heads: Tensor | None = None,
+        deep: Sequence[Tensor] = (),
     ) -> Tensor:
         """Outputs of the `wanted` tokens of each tail of some groups, `(R, w)` for all.
 
         Args:
             words: `(sum of T, w)`, theirs.
-            seen: every layer's keys and values of the heads.
+            seen: every layer's keys and values of the heads; with `heads` they are put there.
+            heads: `(N, P, w)`, inputs of heads that have not run yet, to run along; `deep` theirs.
         """
+        modes = len(seen[0]) if heads is None else len(heads)
+        rows, masks = self.lay_out(clip, groups, words, modes)
+        sizes = [len(part) for part in rows]
+        front = [] if heads is None else [heads.flatten(0, 1)]
+        ahead = sum(map(len, front))
+        x = torch.cat([*front, *(part.to(clip.dtype) for part in rows)])
+        for i, block in enumerate(clip.transformer):
+            if heads is not None and 1 <= i <= len(deep):
+                prompt = deep[i - 1].to(x.dtype)
+                x[:ahead].view_as(heads)[:, 1 : 1 + prompt.shape[1]] = prompt
+            opened, *tails = block.open(x).split([ahead, *sizes])
+            at = wanted if block is clip.transformer.last else ALL
+            mixed = []
+            if heads is not None:
+                opened = opened.unflatten(0, heads.shape[:2])
+                seen.append(opened[:, :, 1:])
+                if at == ALL:
+                    mixed.append(attend(opened, causal=True).flatten(0, 1))
+            parts = zip(groups, tails, masks, strict=True)
+            mixed += [attend_behind(seen[i], *part, at) for part in parts]
+            if at != ALL:
+                x = pick(x[ahead:].split(sizes), groups, at)
+            x = block.close(x, torch.cat(mixed))
+        return x
+
+    def lay_out(
+        self, clip: CLIP, groups: Sequence[Group], words: Tensor, modes: int
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The inputs `(K * N * T, w)` of each group, and its mask `(K * N or 1, 1, T, P + T)`."""
         places = clip.positional_embedding[self.tail_positions]  # (N or 1, longest T, w)
         rows, masks = [], []
         for group, part in zip(groups, words.split([tokens([g]) for g in groups]), strict=True):
             part = part.view(group.classes, 1, group.length, -1) + places[:, : group.length]
-            rows.append(part.expand(-1, len(seen[0]), -1, -1).flatten(0, 2))
+            rows.append(part.expand(-1, modes, -1, -1).flatten(0, 2))
             own = torch.ones(group.length, group.length, dtype=torch.bool, device=part.device)
             head = self.head_mask.unsqueeze(1).expand(-1, group.length, -1)
             mask = torch.cat([head, own.tril().expand(len(head), -1, -1)], -1)
             copies = 1 if len(mask) == 1 else group.classes
-            masks.append(mask.repeat(copies, 1, 1).unsqueeze(1))  # (K * N or 1, 1, T, P + T)
-        x = torch.cat(rows).to(clip.dtype)
-        sizes = [len(part) for part in rows]
-        for block, head in zip(clip.transformer, seen, strict=True):
-            at = wanted if block is clip.transformer.last else ALL
-            parts = zip(groups, block.open(x).split(sizes), masks, strict=True)
-            mixed = torch.cat([_attend_behind(head, *part, at) for part in parts])
-            if at != ALL:
-                tails = zip(x.split(sizes), groups, strict=True)
-                x = torch.cat(
-                    [t.unflatten(0, (-1, g.length))[:, at].flatten(0, 1) for t, g in tails]
-                )
-            x = block.close(x, mixed)
-        return x
-
-
-def _attend_behind(head: Tensor, group: Group, qkv: Tensor, mask: Tensor, at: slice) -> Tensor:
-    """Attention of equally long tails to their heads and themselves, `(K * N * T, w)`.
-
-    Args:
-        head: `(N, P, 2, h, 64)`, keys and values of the heads.
-        qkv: `(K * N * T, 3, h, 64)`.
-        mask: `(K * N, 1, T, P + T)`, or one for all.
-        at: which tokens of a tail attend.
-    """
-    qkv = qkv.unflatten(0, (group.classes, len(head), group.length))
-    head = head.expand(group.classes, *head.shape)
-    keys_values = torch.cat([head, qkv[:, :, :, 1:]], 2)  # (K, N, P + T, 2, h, 64)
-    k, v = keys_values.flatten(0, 1).permute(2, 0, 3, 1, 4)  # (K * N, h, P + T, 64)
-    q = qkv[:, :, at, 0].flatten(0, 1).transpose(1, 2)  # (K * N, h, T, 64)
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, :, at])
-    return merge_heads(mixed).flatten(0, 1)
+            masks.append(mask.repeat(copies, 1, 1).unsqueeze(1))
+        return rows, masks
 
 
 def _tail_ids(clip: CLIP, classnames: Sequence[str], prefix: str, overrun: int) -> list[list[int]]:
@@ -257,22 +266,3 @@ def _tail_ids(clip: CLIP, classnames: Sequence[str], prefix: str, overrun: int) 
         row[start : eos + 1] + [0] * overrun
         for row, eos in zip(ids.tolist(), ids.argmax(-1).tolist(), strict=True)
     ]
-
-
-def tokens(groups: Sequence[Group]) -> int:
-    """Tail tokens of all classes of the groups."""
-    return sum(group.classes * group.length for group in groups)
-
-
-def split_groups(groups: Sequence[Group], most: int) -> list[list[Group]]:
-    """Chunks of groups with at most `most` tokens each, but at least one class."""
-    chunks: list[list[Group]] = [[]]
-    for classes, length in groups:
-        while classes:
-            fitting = min(classes, (most - tokens(chunks[-1])) // length)
-            if fitting > 0 or not chunks[-1]:
-                chunks[-1].append(Group(max(fitting, 1), length))
-                classes -= max(fitting, 1)
-            else:
-                chunks.append([])
-    return chunks
