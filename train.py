@@ -27,7 +27,8 @@ from multimode_ot.methods import add_method_file, find_method, method_names
 from yacs.config import CfgNode
 
 # What a wrong call is told needs nothing heavier than yacs: torch, and all that needs it, is
-# imported where the call has been checked as far as that goes.
+# imported where the call has been checked as far as that goes. Keys and values below
+# TRAINER.<METHOD> go further: the class of a method declares them, and it is a torch module.
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -79,6 +80,10 @@ def light_cfg(args: argparse.Namespace) -> CfgNode:
     for option, folder in {"--resume": cfg.RESUME, "--model-dir": args.model_dir}.items():
         if folder and not Path(folder).is_dir():
             raise FileNotFoundError(f"{option} {folder}: there is no such folder")
+    if cfg.MODEL.INIT_WEIGHTS and not Path(cfg.MODEL.INIT_WEIGHTS).exists():
+        raise FileNotFoundError(
+            f"MODEL.INIT_WEIGHTS {cfg.MODEL.INIT_WEIGHTS}: there is no such file"
+        )
     if args.model_dir and not args.eval_only:
         raise ValueError(f"--model-dir {args.model_dir} is read by --eval-only alone")
     return cfg

@@ -2,9 +2,14 @@
 
     python scripts/protocol.py base2new_train METHOD SEED [DATASET] [KEY VALUE ...]
 
-Settings from the environment: those of runs.py, and SHOTS (16), SOURCE (of cross-dataset prompts:
-imagenet); for compare also METHODS, SEEDS (1 2 3), several SHOTS, and PROTOCOL (base2new, fewshot,
-cross_dataset, domain).
+METHOD may have regularisers: CoOp+weight_average. `--method-file my_method.py`, anywhere among the
+words and as often as needed, adds a method of one's own.
+
+Settings from the environment: those of jobs.py and runs.py, and SHOTS (16), SOURCE (of
+cross-dataset prompts: imagenet); for compare also METHODS, SEEDS (1 2 3), several SHOTS, and
+PROTOCOL (base2new, fewshot, cross_dataset, domain).
+
+What a wrong call is told needs nothing heavier than yacs, as far as that goes.
 """
 
 from __future__ import annotations
@@ -13,49 +18,35 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from fewshot_datasets import READERS
-from fewshot_datasets.check import check, config_name
-from multimode_ot.commands.compare import table
+import warm
+from comparison import compare
+from fewshot_datasets.check import config_name
+from jobs import Job, method_and_options
 from multimode_ot.config import require_known
 from multimode_ot.errors import STATUS, one_line_errors
-from multimode_ot.files import write_whole
-from multimode_ot.methods import find_method
+from multimode_ot.methods import add_method_file
 from multimode_ot.results.protocol_tables import few_classes
 from multimode_ot.results.results_json import harmonic_mean
-from multimode_ot.results.tree import FOLDERS
+from preparation import prepare, require_data, require_trained
 from protocol_runs import (
-    ZERO_SHOT,
+    DEMO,
+    IMAGENET_VARIANTS,
+    TARGETS,
     base2new_runs,
     fewshot_run,
     is_whole,
     numbers,
-    runs_of,
+    side_by_side,
     source_name,
     source_run,
     transfer_run,
-    words_of,
-    zero_shot,
 )
-from runs import CHECKOUT, Job, Run, RunFailed, data_root, output_root
+from runs import Run, RunFailed
 from tabulate import tabulate
 
-DEMO = "digits"
-TARGETS = (
-    "caltech101",
-    "oxford_pets",
-    "stanford_cars",
-    "oxford_flowers",
-    "food101",
-    "fgvc_aircraft",
-    "sun397",
-    "dtd",
-    "eurosat",
-    "ucf101",
-)
-IMAGENET_VARIANTS = ("imagenetv2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 FEW_SHOTS = (1, 2, 4, 8, 16)
-COMPARED = ("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe", "PLOT", "ALIGN")
 COMMANDS = (
     "base2new_train",
     "base2new_test",
@@ -70,12 +61,11 @@ COMMANDS = (
 def base2new_train(job: Job) -> None:
     """Train on base classes, test on base and on new classes, beside zero-shot CLIP."""
     rows = []
-    jobs = [job] if job.method == ZERO_SHOT else [job, zero_shot(job)]
-    for each in jobs:
+    for each in side_by_side(job):
         base, new = (run.results() for run in base2new_runs(each))
         accuracies = base["accuracy"], new["accuracy"]
         time_and_memory = base["seconds"] + new["seconds"], base["peak_memory_mb"]
-        rows.append([each.method, *accuracies, harmonic_mean(*accuracies), *time_and_memory])
+        rows.append([each.row, *accuracies, harmonic_mean(*accuracies), *time_and_memory])
     headers = ["method", "base %", "new %", "harmonic mean %", "time s", "peak memory MB"]
     print(f"\n{job.dataset}, {job.shots} shots, seed {job.seed}, {base['backbone']}\n")
     print(tabulate(rows, headers, floatfmt=("", ".2f", ".2f", ".2f", ".0f", ".0f")))
@@ -86,127 +76,26 @@ def base2new_train(job: Job) -> None:
         print(f"  {run.directory}")
 
 
-def base2new_test(job: Job) -> None:
-    """Test what base2new_train trained on the new classes, alone."""
-    base, new = base2new_runs(job)
-    if job.trains:
-        require_trained(base, f"scripts/base2new_train.sh {job.method} {job.seed} {job.dataset}")
-    results = new.results()
-    print(f"\n{new.title}: {results['accuracy']:.2f}%, see {new.directory}")
-
-
-def fewshot(job: Job, shots: Sequence[int]) -> None:
-    """Train and test on all classes, for each number of shots."""
-    rows = []
-    for number in shots:
-        run = fewshot_run(replace(job, shots=number))
-        results = run.results()
-        rows.append([number, results["accuracy"], results["seconds"], run.directory])
-    print(f"\n{job.method} on {job.dataset}, seed {job.seed}, {results['backbone']}\n")
-    print(tabulate(rows, ["shots", "accuracy %", "time s", "files"], floatfmt=("", ".2f", ".0f")))
-
-
-def xd_train(job: Job) -> None:
-    """Train the prompts that xd_test and dg_test test elsewhere."""
-    run = source_run(job)
+def single(run: Run) -> None:
     print(f"\n{run.title}: {run.results()['accuracy']:.2f}%, see {run.directory}")
 
 
-def transfer(job: Job, targets: Sequence[str]) -> None:
+def fewshot(job: Job, runs: Sequence[Run]) -> None:
+    """Train and test on all classes, for each number of shots."""
+    rows = []
+    for run in runs:
+        results = run.results()
+        rows.append([run.job.shots, results["accuracy"], results["seconds"], run.directory])
+    print(f"\n{job.row} on {job.dataset}, seed {job.seed}, {results['backbone']}\n")
+    print(tabulate(rows, ["shots", "accuracy %", "time s", "files"], floatfmt=("", ".2f", ".0f")))
+
+
+def transfer(job: Job, runs: Sequence[Run]) -> None:
     """Test what xd_train trained on each target."""
-    if job.trains:
-        command = f"scripts/xd_train.sh {job.method} {job.seed} {job.dataset}"
-        require_trained(source_run(job), command)
-    runs = [transfer_run(job, target) for target in targets]
-    rows = [
-        [target, run.results()["accuracy"], run.directory]
-        for target, run in zip(targets, runs, strict=True)
-    ]
+    rows = [[run.dataset, run.results()["accuracy"], run.directory] for run in runs]
     rows.append(["mean", sum(row[1] for row in rows) / len(rows), ""])
-    print(f"\n{job.method}, prompts from {job.dataset}, seed {job.seed}\n")
+    print(f"\n{job.row}, prompts from {job.dataset}, seed {job.seed}\n")
     print(tabulate(rows, ["data set", "accuracy %", "files"], floatfmt=("", ".2f")))
-
-
-def compare(datasets: Sequence[str]) -> None:
-    """Run what is missing of a whole comparison, then print and write its table."""
-    protocol = os.environ.get("PROTOCOL") or "base2new"
-    require_known("PROTOCOL", protocol, FOLDERS)
-    methods = words_of("METHODS", " ".join(COMPARED))
-    seeds, shots = numbers("SEEDS", "1 2 3"), numbers("SHOTS", "16", smallest=-1)
-    if not datasets:
-        datasets = {"cross_dataset": TARGETS, "domain": IMAGENET_VARIANTS}.get(protocol, [DEMO])
-    datasets = [config_name(name) for name in datasets]
-    for method in methods:
-        find_method(method)
-    require_data(datasets, protocol)
-    failed = []
-    # All are made before the first is run: what one of them refuses is refused at once.
-    for runs in [
-        runs_of(Job(protocol, method, seed, dataset, number, common_backbone=True))
-        for dataset in datasets
-        for number in shots
-        for method in methods
-        for seed in (seeds if find_method(method).trains else [1])
-    ]:
-        for run in runs:
-            try:
-                run.results()
-            except RunFailed as error:
-                failed.append(str(error))
-                break
-    if failed:
-        print("\n".join(failed))
-    try:
-        write_tables(protocol, methods, datasets, shots)
-    except FileNotFoundError:  # no run has a result, and each has said why
-        if not failed:
-            raise
-    if failed:
-        raise SystemExit(STATUS)
-
-
-def write_tables(
-    protocol: str, methods: Sequence[str], datasets: Sequence[str], shots: Sequence[int]
-) -> None:
-    """Print and write the table of a comparison; one for each number of shots, which only the
-    few-shot protocol has in one table."""
-    names = [reader.__name__ for reader in READERS.values()]
-    root, folder = output_root(), output_root() / "comparison"
-    chosen = ["--protocol", protocol, "--methods", *methods, "--datasets"]
-    chosen += [READERS[name].__name__ for name in datasets]
-    if protocol in ("cross_dataset", "domain"):
-        chosen += ["--source", source_name()]
-    for tabulated in [shots] if protocol == "fewshot" else [[number] for number in shots]:
-        options = [str(root), *chosen, "--shots", *map(str, tabulated)]
-        own = f"_{tabulated[0]}shots" if len(shots) > 1 and protocol != "fewshot" else ""
-        for style, ending in {"markdown": "md", "csv": "csv", "json": "json"}.items():
-            text = table([*options, "--format", style], names)
-            write_whole(folder / f"{protocol}{own}.{ending}", lambda s, t=text: s.write(t + "\n"))
-        print("\n" + table(options, names))
-        print(f"\nWritten to {folder} as {protocol}{own}.md, .csv and .json")
-
-
-def require_trained(run: Run, command: str) -> None:
-    if run.finished() is None:
-        raise ValueError(f"nothing trained in {run.directory}: first run bash {command}")
-
-
-def require_data(names: Sequence[str], protocol: str) -> None:
-    """One clear line for each data set that cannot be used, and one for each remark on others."""
-    findings = check(names, str(data_root()))
-    unusable = [str(finding) for finding in findings if not finding.usable]
-    if protocol == "base2new":
-        unusable += [
-            f"{f.name}: it has 1 class, so that no new one is left"
-            for f in findings
-            if f.classes == 1
-        ]
-    if unusable:
-        raise ValueError("\n".join(unusable))
-    # Of finished runs nobody reads the data again, and pictures may have been added since.
-    for finding in findings:
-        if finding.notes:
-            print(finding, flush=True)
 
 
 def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:
@@ -216,19 +105,34 @@ def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:
     return taken
 
 
+def taken_out(option: str, words: list[str]) -> tuple[str, ...]:
+    """Remove and return the values of an option, wherever it stands."""
+    values = []
+    while found := [i for i, word in enumerate(words) if word.partition("=")[0] == option]:
+        word = words.pop(found[0])
+        if "=" not in word and found[0] == len(words):
+            raise ValueError(f"{option} has no value: a file")
+        values.append(word.partition("=")[2] if "=" in word else words.pop(found[0]))
+    return tuple(values)
+
+
 def main(arguments: Sequence[str]) -> None:
     command, *words = arguments or [""]
     require_known("script", command, COMMANDS)
+    files = taken_out("--method-file", words)
+    for file in files:
+        add_method_file(file)
+    method_files = tuple(str(Path(file).expanduser().resolve()) for file in files)
     if command == "compare":
-        return compare(words)
+        compare(words, method_files)
+        return
     usage = f"usage: bash scripts/{command}.sh METHOD SEED [DATASET] [KEY VALUE ...]"
     if len(words) < 2:
         raise ValueError(usage)
     if not is_whole(words[1]):
         raise ValueError(f"SEED {words[1]!r} is no whole number: {usage}")
-    method, seed, *words = words
-    methods = [p.name for p in (CHECKOUT / "configs/trainers").iterdir() if p.is_dir()]
-    require_known("METHOD", method, methods)
+    word, seed, *words = words
+    method, added = method_and_options(word, "METHOD")
     # A KEY of the options has a dot or capitals; a data set has neither.
     named = leading(words[:1], lambda word: word == word.lower() and not is_whole(word))
     words = words[len(named) :]
@@ -236,33 +140,66 @@ def main(arguments: Sequence[str]) -> None:
     number, *more = numbers("SHOTS", "16", smallest=-1)
     if more:
         raise ValueError(f"SHOTS={os.environ['SHOTS']}: {command}.sh takes one number")
-    transfers = command in ("xd_test", "dg_test")
+    datasets = list(map(config_name, named))
     source = source_name()
-    default = source if command.startswith(("xd", "dg")) else DEMO
-    dataset = source if transfers else (config_name(named[0]) if named else default)
-    protocol = {"base2new_train": "base2new", "base2new_test": "base2new"}.get(command, command)
+    if command in ("xd_test", "dg_test"):
+        datasets = datasets or list(TARGETS if command == "xd_test" else IMAGENET_VARIANTS)
+    else:
+        datasets = datasets or [source if command == "xd_train" else DEMO]
+        source = datasets[0]
+    protocol = command.partition("_")[0]
     protocol = protocol if protocol in ("base2new", "fewshot") else "cross_dataset"
-    job = Job(protocol, method, int(seed), dataset, number, tuple(words))
-    if transfers:
-        targets = TARGETS if command == "xd_test" else IMAGENET_VARIANTS
-        targets = [config_name(named[0])] if named else targets
-        require_data(targets, protocol)
-        return transfer(job, targets)
-    require_data([dataset], protocol)
-    if command == "fewshot":
-        return fewshot(job, shots or FEW_SHOTS)
-    return {"xd_train": xd_train, "base2new_test": base2new_test}.get(command, base2new_train)(job)
+    options = (*added, *words)
+    job = Job(protocol, method, int(seed), source, number, options, method_files=method_files)
+    run_protocol(command, job, datasets, shots or FEW_SHOTS)
+
+
+def run_protocol(command: str, job: Job, datasets: Sequence[str], shots: Sequence[int]) -> None:
+    """Check all of it, then run it.
+
+    Args:
+        datasets: the job's own, or the targets that its prompts are tested on.
+        shots: numbers of shots of the few-shot protocol.
+    """
+    trained, script = None, ""
+    if command == "base2new_train":
+        runs = [run for each in side_by_side(job) for run in base2new_runs(each)]
+    elif command == "base2new_test":
+        trained, script = base2new_runs(job)[0], "base2new_train"
+        runs = [base2new_runs(job)[1]]
+    elif command == "fewshot":
+        runs = [fewshot_run(replace(job, shots=number)) for number in shots]
+    elif command == "xd_train":
+        runs = [source_run(job)]
+    else:
+        trained, script = source_run(job), "xd_train"
+        runs = [transfer_run(job, target) for target in datasets]
+    require_data(datasets, job.protocol)
+    if trained is not None and job.trains:
+        require_trained(trained, script)
+    prepare(runs)
+    if command == "base2new_train":
+        base2new_train(job)
+    elif command == "fewshot":
+        fewshot(job, runs)
+    elif command in ("xd_test", "dg_test"):
+        transfer(job, runs)
+    else:
+        single(runs[0])
 
 
 def run_command(arguments: Sequence[str]) -> None:
     """The command line: ends with one line and status 2 where something is wrong."""
-    with one_line_errors():
-        try:
-            main(arguments)
-        except RunFailed as failure:
-            if not failure.has_said_why:
-                print(f"error: {failure}", file=sys.stderr)
-            raise SystemExit(STATUS) from None
+    try:
+        with one_line_errors():
+            try:
+                main(arguments)
+            except RunFailed as failure:
+                if not failure.has_said_why:
+                    print(f"error: {failure}", file=sys.stderr)
+                raise SystemExit(STATUS) from None
+    finally:
+        warm.stop()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,23 @@ import os
 from dataclasses import replace
 
 from fewshot_datasets.check import config_name
-from runs import Job, Run, make_run
+from jobs import Job
+from runs import Run, make_run
 
+DEMO = "digits"
+TARGETS = (
+    "caltech101",
+    "oxford_pets",
+    "stanford_cars",
+    "oxford_flowers",
+    "food101",
+    "fgvc_aircraft",
+    "sun397",
+    "dtd",
+    "eurosat",
+    "ucf101",
+)
+IMAGENET_VARIANTS = ("imagenetv2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 IMAGENET = "imagenet"
 ZERO_SHOT = "ZeroshotCLIP"
 
@@ -20,12 +35,17 @@ def zero_shot(job: Job) -> Job:
     return replace(job, method=ZERO_SHOT, seed=1, options=options)
 
 
+def side_by_side(job: Job) -> list[Job]:
+    """What base2new_train runs: the method, and zero-shot CLIP."""
+    return [job] if job.method == ZERO_SHOT else [job, zero_shot(job)]
+
+
 def base2new_runs(job: Job) -> tuple[Run, Run]:
     place = "{dataset}/shots_{shots}/{method}/{config}/seed{seed}"
     shots = ("DATASET.NUM_SHOTS", job.shots, "DATASET.SUBSAMPLE_CLASSES")
     trained = job.folder(f"base2new/train_base/{place}")
     tested = job.folder(f"base2new/test_new/{place}")
-    name = f"{job.method} on {job.dataset}, seed {job.seed}"
+    name = f"{job.row} on {job.dataset}, seed {job.seed}"
     return (
         make_run(f"{name}, base classes", job, trained, *shots, "base"),
         make_run(f"{name}, new classes", job, tested, *shots, "new", model=trained),
@@ -34,14 +54,14 @@ def base2new_runs(job: Job) -> tuple[Run, Run]:
 
 def fewshot_run(job: Job) -> Run:
     place = job.folder("fewshot/{dataset}/shots_{shots}/{method}/{config}/seed{seed}")
-    title = f"{job.method} on {job.dataset}, {job.shots} shots, seed {job.seed}"
+    title = f"{job.row} on {job.dataset}, {job.shots} shots, seed {job.seed}"
     return make_run(title, job, place, "DATASET.NUM_SHOTS", job.shots)
 
 
 def source_run(job: Job) -> Run:
     """The run that trains on all classes of the source data set, `job.dataset`."""
     place = job.folder("{dataset}/{method}/{config}_{shots}shots/seed{seed}")
-    title = f"{job.method} on {job.dataset}, seed {job.seed}"
+    title = f"{job.row} on {job.dataset}, seed {job.seed}"
     return make_run(title, job, place, "DATASET.NUM_SHOTS", job.shots)
 
 
@@ -49,7 +69,7 @@ def transfer_run(job: Job, target: str) -> Run:
     """Test prompts of the source data set, `job.dataset`, on a target as it is."""
     origin = "" if job.dataset == IMAGENET else "_from_{dataset}"
     place = job.folder("evaluation/{method}/{config}_{shots}shots" + origin)
-    title = f"{job.method} from {job.dataset} on {target}, seed {job.seed}"
+    title = f"{job.row} from {job.dataset} on {target}, seed {job.seed}"
     model = source_run(job).directory
     return make_run(title, job, place / target / f"seed{job.seed}", dataset=target, model=model)
 
@@ -60,8 +80,15 @@ def runs_of(job: Job) -> list[Run]:
         return list(base2new_runs(job))
     if job.protocol == "fewshot":
         return [fewshot_run(job)]
-    source = replace(job, protocol="cross_dataset", dataset=source_name())
+    source = trained_job(job)
     return [*([source_run(source)] if job.trains else []), transfer_run(source, job.dataset)]
+
+
+def trained_job(job: Job) -> Job:
+    """What is trained for a job: of a transfer, its source."""
+    if job.protocol in ("base2new", "fewshot"):
+        return job
+    return replace(job, protocol="cross_dataset", dataset=source_name())
 
 
 def numbers(name: str, default: str, smallest: int = 0) -> list[int]:

@@ -1,8 +1,8 @@
-"""One run of train.py: which config, which folder, whether it is finished.
+"""One run of train.py: which arguments, which folder, whether it is finished.
 
-Settings from the environment: DATA (data root), OUTPUT (output root), CONFIG (a file of
-configs/trainers/METHOD, without its ending), FORCE=1 (run again what is finished; the old run is
-kept under a hidden name).
+Settings from the environment: those of jobs.py, and FORCE=1 (run again what is finished; the old
+run is kept under a hidden name). Torch is imported where a run's settings, or what a finished one
+is made of, are looked at.
 """
 
 from __future__ import annotations
@@ -10,91 +10,69 @@ from __future__ import annotations
 import io
 import os
 import shlex
-import subprocess
-import sys
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
+import warm
 from dassl.data.datasets import build_dataset
-from multimode_ot.backbone.clip import load_clip
-from multimode_ot.backbone.sources import is_local
+from jobs import Job, train
 from multimode_ot.errors import STATUS
-from multimode_ot.files import require_folder
 from multimode_ot.methods import find_method
 from multimode_ot.results.provenance import data_of_run, describe, differences
 from multimode_ot.results.results_json import FILE_NAME, config_hash, read_results
-from multimode_ot.training.run import settings_record
 from yacs.config import CfgNode
-
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT))
-
-import train  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Job:
-    """One method with one seed on one data set."""
-
-    protocol: str
-    method: str
-    seed: int
-    dataset: str
-    shots: int
-    options: tuple[str, ...] = ()
-    common_backbone: bool = False  # as the other methods' instead of as published
-
-    @property
-    def trains(self) -> bool:
-        return bool(find_method(self.method).trains)
-
-    @property
-    def config(self) -> str:
-        """The published config of this protocol, unless CONFIG names another."""
-        named = os.environ.get("CONFIG")
-        # Zero-shot CLIP stands beside every method and may lack a config of that name.
-        if named and (self.trains or config_file(self.method, named).is_file()):
-            return named
-        table = yaml.safe_load((CHECKOUT / "configs/defaults.yaml").read_text(encoding="utf-8"))
-        configs = table[self.method]
-        by_dataset = configs[self.protocol]
-        if self.common_backbone:
-            by_dataset = configs.get("common_backbone", {}).get(self.protocol, by_dataset)
-        chosen = by_dataset.get(self.dataset, by_dataset["default"])
-        if isinstance(chosen, dict):
-            if self.shots not in chosen:
-                raise ValueError(
-                    f"no published config of {self.method} for {self.shots} shots (there are some "
-                    f"for {', '.join(map(str, chosen))}): name one with CONFIG=..."
-                )
-            return chosen[self.shots]
-        return chosen
-
-    def folder(self, template: str) -> Path:
-        """An output folder; `{...}` in the template are this job's own values."""
-        return output_root() / template.format(
-            dataset=self.dataset,
-            shots=self.shots,
-            method=self.method,
-            config=self.config,
-            seed=self.seed,
-        )
 
 
 @dataclass(frozen=True)
 class Run:
-    """One call of train.py, and the folder that it fills."""
+    """One call of train.py, and the folder that it fills.
+
+    Attributes:
+        options: KEY VALUE pairs of the protocol.
+        dataset: another data set than the job's, "" if none.
+        model: folder of the training run that it evaluates.
+    """
 
     title: str
+    job: Job
     directory: Path
-    arguments: tuple[str, ...]
-    trains: bool
-    model: Path | None = None  # folder of the training run that it evaluates
+    options: tuple[str, ...]
+    dataset: str = ""
+    model: Path | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is to be run for certain."""
+        return not (self.directory / FILE_NAME).is_file() or forced()
+
+    @property
+    def trains(self) -> bool:
+        return self.job.trains
+
+    @cached_property
+    def arguments(self) -> list[str]:
+        """Of train.py. A method that trains nothing is evaluated where others train, too.
+
+        Raises:
+            OSError, ValueError: what `train.setup_cfg` refuses.
+        """
+        more = ["--output-dir", str(self.directory)]
+        if self.model is not None or not self.trains:
+            more.append("--eval-only")
+        cfg = train.setup_cfg(train.parse_arguments(self._words(more)))
+        if self.model is not None and self.trains:
+            more += ["--model-dir", str(self.model)]
+            # What the training has tested itself; without an epoch, the best are loaded.
+            if cfg.TEST.FINAL_MODEL != "best_val":
+                more += ["--load-epoch", str(cfg.OPTIM.MAX_EPOCH)]
+        return self._words(more)
+
+    def _words(self, more: list[str]) -> list[str]:
+        return self.job.words(self.dataset, self.options, tuple(more))
 
     def finished(self) -> dict[str, Any] | None:
         """Its results, if they are there, and the folder of older ones is out of the way.
@@ -161,6 +139,8 @@ class Run:
         Args:
             full: with data and backbone.
         """
+        from multimode_ot.training.run import settings_record
+
         cfg = self.cfg
         record = settings_record(cfg, find_method(cfg.TRAINER.NAME))
         if full:
@@ -180,14 +160,14 @@ class Run:
 
     def results(self) -> dict[str, Any]:
         """Run it unless it is finished."""
-        if os.environ.get("FORCE") == "1" and self.directory.is_dir():
+        if forced() and self.directory.is_dir():
             self.set_aside()
         results = self.finished()
         if results is not None:
             print(f"{self.title}: finished already, see {self.directory} (FORCE=1 runs it again)")
             return results
         print(f"{self.title}: {shlex.join(['python', 'train.py', *self.arguments])}", flush=True)
-        status = subprocess.call([sys.executable, str(CHECKOUT / "train.py"), *self.arguments])
+        status = warm.call(self.arguments)
         if status:
             text = f"{self.title} failed; its log is {self.directory}/log.txt"
             raise RunFailed(text, has_said_why=status == STATUS)
@@ -197,6 +177,9 @@ class Run:
 @cache
 def backbone_part(name: str) -> dict[str, Any]:
     """The backbone's part of a record, if its weights are on this machine."""
+    from multimode_ot.backbone.clip import load_clip
+    from multimode_ot.backbone.sources import is_local
+
     if not is_local(name):
         print(f"The weights of {name} are not here: whether finished runs used them is unchecked")
         return {}
@@ -215,17 +198,8 @@ class RunFailed(Exception):
         self.has_said_why = has_said_why
 
 
-def output_root() -> Path:
-    root = Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
-    return require_folder(root, "OUTPUT")
-
-
-def config_file(method: str, name: str) -> Path:
-    return CHECKOUT / f"configs/trainers/{method}/{name}.yaml"
-
-
-def data_root() -> Path:
-    return Path(os.environ.get("DATA") or CHECKOUT / "data").expanduser().resolve()
+def forced() -> bool:
+    return os.environ.get("FORCE") == "1"
 
 
 def make_run(
@@ -238,24 +212,9 @@ def make_run(
 ) -> Run:
     """A training run of `job`, or an evaluation of what was trained in `model`.
 
-    A method that trains nothing is evaluated either way.
-
     Raises:
-        OSError, ValueError: what `train.setup_cfg` refuses.
+        OSError, ValueError: what `train.light_cfg` refuses.
     """
-    config = config_file(job.method, job.config)
-    data = CHECKOUT / f"configs/datasets/{dataset or job.dataset}.yaml"
-    arguments = ["--root", data_root(), "--seed", job.seed, "--trainer", job.method]
-    arguments += ["--dataset-config-file", data, "--config-file", config]
-    arguments += ["--output-dir", directory]
-    if model is not None or not job.trains:
-        arguments.append("--eval-only")
-    plain = [str(a) for a in [*arguments, *options, *job.options]]
-    cfg = train.setup_cfg(train.parse_arguments(plain))
-    if model is not None and job.trains:
-        arguments += ["--model-dir", model]
-        # The weights that the training has tested itself; without an epoch, the best are loaded.
-        if cfg.TEST.FINAL_MODEL != "best_val":
-            arguments += ["--load-epoch", cfg.OPTIM.MAX_EPOCH]
-    arguments += [*options, *job.options]
-    return Run(title, directory, tuple(map(str, arguments)), job.trains, model)
+    run = Run(title, job, directory, tuple(map(str, options)), dataset, model)
+    job.check(dataset, run.options)
+    return run

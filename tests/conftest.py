@@ -1,4 +1,4 @@
-"""Fixtures for tests that call train.py in this process."""
+"""Fixtures for tests that call train.py in this process, and an option to test other methods."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,22 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--method-file",
+        action="append",
+        default=[],
+        help="a file with a method to test with those of the package (tests/trainers/every_method)",
+    )
+
+
+def pytest_configure(config):
+    for path in config.getoption("--method-file"):
+        from multimode_ot import add_method_file
+
+        add_method_file(path)
 
 
 @pytest.fixture(scope="session")

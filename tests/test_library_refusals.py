@@ -20,7 +20,6 @@ from multimode_ot.transport import (
     Sinkhorn,
     hierarchical_logits,
 )
-from random_clip import random_state
 from yacs.config import CfgNode
 
 COST, HALF = torch.rand(2, 3, 4), torch.full((2, 3), 0.5)
@@ -31,10 +30,6 @@ def build(method="CoOp", clip="demo-vit", names=("cat", "dog"), **settings):
     chosen = default_settings("CoOp" if method not in ("ALIGN", "VPT") else method)
     chosen.update({"PREC": "fp32", "PROMPT_DEPTH": 2} | settings)
     return multimode_ot.build_model(method, clip, names, chosen)
-
-
-def model():
-    return build(N_CTX=2)
 
 
 def config():
@@ -49,27 +44,8 @@ BAD = [
     (lambda _: build(clip="ViT-B16"), "'ViT-B16'", "ViT-B/16"),
     (lambda _: build(clip={}), "not an OpenAI CLIP state dict"),
     (lambda _: build(clip=torch.nn.Linear(1, 1)), "Linear is not an OpenAI CLIP state dict"),
-    (lambda _: build(names=[]), "classnames is empty"),
-    (lambda _: build(names="cat"), "'cat' is one string"),
-    (lambda _: build(names=["cat", 3]), "3, a int"),
-    (lambda _: build(names=["cat", " "]), "an empty name"),
-    (lambda _: build(names=["cat", "Cat"]), "one prompt"),
-    (lambda _: build(names=["a b " * 50]), "more tokens"),
-    (lambda _: build(PREC="fp64"), "TRAINER.COOP.PREC 'fp64'", "fp32"),
-    (lambda _: build(N_CTX=0), "TRAINER.COOP.N_CTX 0"),
     (lambda _: build(N_CTX=99), "more tokens"),
-    (lambda _: build("ALIGN", EPSILON=0.0), "TRAINER.ALIGN.EPSILON 0.0"),
     (lambda _: build("ALIGN", PROMPT_DEPTH=99), "PROMPT_DEPTH 99"),
-    (lambda _: build("VPT", random_state("tiny-resnet")), "ResNet"),
-    (lambda _: model().set_classes([]), "classnames is empty"),
-    (lambda _: model().set_classes("cat"), "one string"),
-    (lambda _: model().set_classes(["a b " * 50]), "more tokens"),
-    (lambda _: model().load_prompts({}), "no prompts of CoOp"),
-    (lambda _: model().load_prompts({"ctx": torch.zeros(3, 64)}), "ctx has shape (3, 64)"),
-    (lambda _: model().load_prompts({"ctx": "words"}), "ctx", "str"),
-    (lambda _: model().load_prompts([1]), "state dict", "list"),
-    (lambda _: model()(torch.zeros(1, 3, 64, 64)), "images", "(1, 3, 64, 64)", "(B, 3, 32, 32)"),
-    (lambda _: model()(torch.zeros(3, 32, 32)), "images", "(3, 32, 32)"),
     # Files
     (lambda w: multimode_ot.load_clip(w / "nowhere.pt"), "nowhere.pt"),
     (lambda w: multimode_ot.load_clip(w / "file.txt"), "file.txt is not an OpenAI CLIP"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from imported import HEAVY, imported
 from multimode_ot import build_model
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -72,6 +73,41 @@ class TestRefusals:
     def test_an_image_size_that_the_backbone_does_not_take_is_refused(self, run, refused):
         line = refused(run, "ALIGN", "INPUT.SIZE", "(64, 64)")
         assert re.search(r"INPUT\.SIZE \(64, 64\).*\(32, 32\)", line)
+
+
+class TestStarts:
+    def test_the_help_comes_before_anything_heavy(self):
+        modules, _ = imported(CHECKOUT / "train.py", "--help", fails=False)
+        assert "yacs.config" in modules and not modules & HEAVY
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ("--trainer CoOpp", "did you mean CoOp"),
+            ("--trainer CoOp --config-file nowhere.yaml", "no config file nowhere.yaml"),
+            ("--trainer CoOp --method-file nowhere.py", "--method-file nowhere.py"),
+            ("--sed 1", "unrecognized"),
+            ("{method} OPTIM.LRR 1", "did you mean OPTIM.LR"),
+            ("{method} OPTIM.MAX_EPOCH many", "wants int"),
+            ("{method} --backbone ViT-B16", "ViT-B/16"),
+            ("{method} DATASET.NAME Digit", "Digits"),
+            ("{method} --resume nowhere", "--resume nowhere"),
+            ("{method} --eval-only --model-dir nowhere", "--model-dir nowhere"),
+            ("{method} MODEL.INIT_WEIGHTS nowhere.pt", "nowhere.pt"),
+            ("{method} --output-dir {file}", "is a file"),
+            ("{method} --root nowhere DATASET.NAME OxfordPets", "missing directory"),
+            ("{method} --root nowhere DATASET.NAME ImageFolder", "nowhere"),
+        ],
+    )
+    def test_a_wrong_name_key_or_path_is_refused_before_anything_heavy(
+        self, arguments, words, tmp_path
+    ):
+        (tmp_path / "file").write_text("", encoding="utf-8")
+        method = f"--trainer CoOp --dataset-config-file {DATASET} --config-file {config('CoOp')}"
+        given = arguments.format(method=method, file=tmp_path / "file").split()
+        modules, said = imported(CHECKOUT / "train.py", *given, fails=True, cwd=tmp_path)
+        assert said.startswith("error: ") and words in said and "\n" not in said
+        assert not modules & HEAVY
 
 
 class TestRuns:

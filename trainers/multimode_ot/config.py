@@ -113,18 +113,28 @@ def _merge(cfg: CfgNode, key: str, value: Any, where: str) -> None:
         decoded = value  # a folder may be called 123, a sentence "None"
     elif isinstance(wanted, float) and type(decoded) is int:
         decoded = float(decoded)  # which yacs refuses
+    elif isinstance(wanted, tuple | list) and isinstance(decoded, str):
+        decoded = _words(wanted, decoded)
     *path, leaf = key.split(".")
     node = functools.reduce(getattr, path, cfg)
     if {type(decoded), type(wanted)} == {tuple, list}:
         decoded = type(wanted)(decoded)
     elif wanted is not None and type(decoded) is not type(wanted):
+        example = "a,b" if wanted in ((), []) else repr(wanted)
         raise ValueError(
-            f"{key} {value!r}{where}: wants {type(wanted).__name__} such as {wanted!r}, got "
+            f"{key} {value!r}{where}: wants {type(wanted).__name__} such as {example}, got "
             f"{type(decoded).__name__}"
         )
     if isinstance(decoded, float) and math.isnan(decoded):
         raise ValueError(f"{key} {value!r}{where}: wants a number")
     node[leaf] = decoded
+
+
+def _words(wanted: tuple | list, text: str) -> Any:
+    """`a` and `a,b` as the tuple or list that a setting of words wants; all else as it is."""
+    words = [word.strip() for word in text.split(",")]
+    plain = all(words) and not any(mark in text for mark in "()[]{}'\"")
+    return words if plain and all(isinstance(word, str) for word in wanted) else text
 
 
 def flatten(node: CfgNode, prefix: str = "") -> dict[str, Any]:
@@ -144,7 +154,7 @@ def require_known(what: str, value: str, known: Iterable[str]) -> None:
     if value in known:
         return
     by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(value.lower(), by_lower, n=2, cutoff=0.4)
+    near = difflib.get_close_matches(str(value).lower(), by_lower, n=2, cutoff=0.4)
     hint = f"did you mean {' or '.join(by_lower[name] for name in near)}? " if near else ""
     raise ValueError(f"{what} {value!r} is unknown: {hint}known are {', '.join(sorted(known))}")
 

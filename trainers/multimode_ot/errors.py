@@ -23,7 +23,17 @@ _FOR_THE_USER = (
     UnpicklingError,
 )
 _PACKAGES = ("multimode_ot", "dassl", "fewshot_datasets")
-_PROGRAMS = ("__main__", "train", "protocol", "protocol_runs", "runs")
+_PROGRAMS = (
+    "__main__",
+    "train",
+    "protocol",
+    "comparison",
+    "preparation",
+    "protocol_runs",
+    "runs",
+    "jobs",
+    "method_configs",
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,4 +1,4 @@
-"""MultiModeOT and ALIGN on a tiny CLIP: special cases, what is trained, what is refused."""
+"""MultiModeOT and ALIGN on a tiny CLIP: special cases, features, what is trained."""
 
 import original_keys as keys
 import pytest
@@ -134,8 +134,6 @@ def test_a_resnet_has_one_visual_mode_and_its_local_outputs():
     model = tiny(shape="tiny-resnet")
     features = model.image_features(random_images("tiny-resnet", 2))
     assert features.tokens.shape[:3] == (2, 1, 4)
-    model(random_images("tiny-resnet", 2)).logsumexp(1).sum().backward()
-    assert all(p.grad.any() for p in model.prompt_learner.parameters())
 
 
 # What is trained
@@ -154,13 +152,9 @@ def test_a_resnet_has_one_visual_mode_and_its_local_outputs():
         ),
     ],
 )
-def test_exactly_the_prompts_and_projections_are_trained(images, changes, expected):
-    model = tiny(**changes)
-    assert {k.split(".")[0] for k, _ in model.prompt_learner.named_parameters()} == expected
-    trainable = {id(p) for p in model.parameters() if p.requires_grad}
-    assert trainable == {id(p) for p in model.prompt_learner.parameters()}
-    model(images).logsumexp(1).sum().backward()
-    assert all(p.grad.isfinite().all() and p.grad.any() for p in model.prompt_learner.parameters())
+def test_the_settings_say_which_prompts_and_projections_are_trained(changes, expected):
+    learner = tiny(**changes).prompt_learner
+    assert {k.split(".")[0] for k, _ in learner.named_parameters()} == expected
 
 
 def test_the_temperature_starts_at_epsilon_and_stays_positive():
@@ -168,14 +162,6 @@ def test_the_temperature_starts_at_epsilon_and_stays_positive():
     torch.testing.assert_close(model.head().transport.phi, torch.tensor(0.3))
     model.prompt_learner.log_phi.data -= 50
     assert model.head().transport.phi > 0
-
-
-def test_exact_transport_refuses_to_train(images):
-    model = tiny(TRANSPORT="emd").train()
-    with pytest.raises(ValueError, match="'emd' is for evaluation"):
-        model(images)
-    with torch.no_grad():
-        model(images)
 
 
 def test_init_sentences_start_one_prompt_each():
@@ -186,12 +172,3 @@ def test_init_sentences_start_one_prompt_each():
     for n, sentence in enumerate(["a photo of a", "one big picture"]):
         assert torch.equal(model.prompt_learner.ctx[n].data, slow.embed(sentence)[1:3])
     assert (tiny(CTX_INIT="").prompt_learner.ctx.std() - 0.02).abs() < 0.005
-
-
-def test_class_dependent_buffers_are_in_no_checkpoint():
-    model = tiny()
-    assert (
-        set(model.prompt_learner.state_dict())
-        == dict(model.prompt_learner.named_parameters()).keys()
-    )
-    assert not {"embeddings", "eos"} & model.state_dict().keys()

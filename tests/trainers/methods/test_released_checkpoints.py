@@ -141,20 +141,6 @@ def test_deeper_prompts_than_the_settings_have_are_named():
     }
 
 
-def test_prompts_that_the_file_lacks_are_named():
-    model = build_model("MaPLe", random_state(TINY), NAMES, settings("MaPLe", PROMPT_DEPTH=3))
-    report = model.load_prompts(keys.random_prompts(keys.coupled(TINY, 2, 2)))
-    assert "compound_prompts_text.1" in report.missed
-
-
-def test_a_file_of_another_method_or_size_is_refused():
-    model = build_model("CoOp", random_state(TINY), NAMES, settings("CoOp", N_CTX=4))
-    with pytest.raises(ValueError, match="no prompts of CoOp"):
-        model.load_prompts(keys.random_prompts(keys.in_image_blocks(TINY, 2, 2)))
-    with pytest.raises(ValueError, match=r"ctx has shape \(16, 64\).*\(4, 64\)"):
-        model.load_prompts(keys.random_prompts(keys.context(TINY, 16)))
-
-
 class Malicious:
     def __init__(self, command):
         self.command = command

@@ -108,8 +108,9 @@ def embed_classes(clip: CLIP, classnames: Sequence[str], prefixes: Sequence[str]
         prefixes: `N` prefixes, of words or placeholders.
 
     Raises:
-        ValueError: a prompt that does not fit the context.
+        ValueError: what cannot be class names, or a prompt that does not fit the context.
     """
+    check_classnames(classnames, clip.context_length, unique=False)
     names = [readable(name) for name in classnames]
     texts = [f"{prefix} {name}." for name in names for prefix in prefixes]
     ids = tokenize(texts, clip.context_length)  # (K * N, context)

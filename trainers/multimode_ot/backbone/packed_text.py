@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .class_tokens import insert_context, readable, tokenize
+from .class_tokens import check_classnames, insert_context, readable, tokenize
 from .clip import CLIP
 from .encoders import project_text
 from .layers import attend
@@ -71,6 +71,7 @@ class PackedClasses(nn.Module):
         released: bool = False,
     ):
         super().__init__()
+        check_classnames(classnames, clip.context_length, unique=False)
         ids = tokenize(prefixes, clip.context_length)
         heads = ids.argmax(-1)  # (N,): the EOS, which has the highest id, is not of the head
         ids = ids[:, : int(heads.max())]

@@ -19,7 +19,8 @@ from .encoders import encode_text_pooled, normalised
 def template_features(
     clip: CLIP, classnames: Sequence[str], templates: Sequence[str], unit: bool = True
 ) -> Tensor:
-    """The mean over templates of the features of `K` classes, `(K, d)`, unit vectors, float32.
+    """The mean over templates of the features of `K` classes, `(K, d)`, unit vectors, in float32 at
+    least.
 
     Args:
         classnames: `K` names; underscores become spaces.
@@ -36,5 +37,6 @@ def template_features(
         eos = ids.argmax(-1)  # the EOS has the highest id
         embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
         features = encode_text_pooled(clip, embeddings, eos)
-        per_template.append(normalised(features) if unit else features.float())
+        wide = features.to(torch.promote_types(features.dtype, torch.float32))
+        per_template.append(normalised(features) if unit else wide)
     return normalised(torch.stack(per_template).mean(0))

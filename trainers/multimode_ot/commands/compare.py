@@ -41,12 +41,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def table(arguments: Sequence[str] | None = None, known_datasets: Iterable[str] = ()) -> str:
+def table(
+    arguments: Sequence[str] | None = None,
+    known_datasets: Iterable[str] = (),
+    known_rows: Iterable[str] = (),
+) -> str:
     """The command's output for its arguments.
 
     Args:
         known_datasets: names (DATASET.NAME) that may be asked for although no run has them,
             besides those of published tables; their cells are missing.
+        known_rows: likewise, besides the methods.
 
     Raises:
         ValueError, OSError: wrong arguments, no results, unreadable ones, two for one cell, or
@@ -62,7 +67,7 @@ def table(arguments: Sequence[str] | None = None, known_datasets: Iterable[str] 
         args.shots,
         args.source,
         {*usual, *known_datasets},
-        method_names(),
+        {*method_names(), *known_rows},
     )
     if not results:
         raise ValueError(f"no result below {args.output} is left by the options that choose some")

@@ -47,6 +47,8 @@ def describe(name: str, configs: Path, full: bool) -> list[str]:
     method = find_method(name)
     summary = " ".join((method.__doc__ or "").split("\n\n")[0].split())
     lines = [f"{name}: {summary}", f"  trains: {method.trains or 'nothing'}"]
+    if method.batch_dependence:
+        lines.append(f"  logits depend on the batch: {method.batch_dependence}")
     lines.append(f"  settings, in TRAINER.{name.upper()}:")
     lines += _settings(method.all_settings(), full)
     files = sorted((configs / name).glob("*.yaml"))

@@ -6,6 +6,7 @@ is asked for.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -49,6 +50,13 @@ def strangers() -> list[str]:
 
 
 def _installed() -> dict[str, EntryPoint]:
+    return _entries_of(tuple(sys.path))
+
+
+@functools.cache
+def _entries_of(path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Those of the packages below `sys.path`, which take a millisecond a hundred to look through,
+    and a config asks for them some thirty times."""
     return {e.name: e for e in entry_points(group=ENTRY_POINTS) if e.name not in BUILT_IN}
 
 
@@ -60,12 +68,12 @@ def find_method(name: str) -> type[PromptedCLIP]:
             is no method, or one of another name.
         ImportError: an installed package's method that cannot be imported.
     """
-    require_known("method", name, method_names())
     if name in _of_files:
         return _of_files[name]
     if name in BUILT_IN:
         module = importlib.import_module(f"{__name__}.{BUILT_IN[name]}")
         return getattr(module, name)
+    require_known("method", name, method_names())
     entry = _installed()[name]
     try:
         found = entry.load()

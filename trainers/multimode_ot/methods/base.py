@@ -20,17 +20,16 @@ from yacs.config import CfgNode
 from .. import regularisers
 from ..backbone.class_tokens import check_classnames
 from ..backbone.clip import CLIP
-from ..backbone.encoders import encode_image, normalised
 from ..backbone.precision import Precision
 from ..backbone.state_dicts import require_tensors
-from ..backbone.zero_shot import template_features
 from ..config import PRECISIONS, Check, Setting, Settings
 from ..regularisers import Seen
+from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
 from .nonfinite import raise_for_nonfinite
 
 
-class PromptedCLIP(nn.Module, ABC):
+class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     """Normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
 
     Args:
@@ -46,6 +45,8 @@ class PromptedCLIP(nn.Module, ABC):
         settings: its own settings; those of its bases are added.
         trains: what is trained, in a few words; "" for nothing.
         learned: the sides whose features depend on it, of "text" and "image".
+        batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
+            rounding; "" if they do not.
         configs: another method, whose published configs the scripts take where it has none.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
@@ -65,6 +66,7 @@ class PromptedCLIP(nn.Module, ABC):
     }
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
+    batch_dependence: ClassVar[str] = ""
     configs: ClassVar[str] = ""
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
@@ -86,7 +88,7 @@ class PromptedCLIP(nn.Module, ABC):
         self.clip, self.cfg, self.precision = clip, cfg, precision
         self.unique_names = unique_names
         self.regularisers = regularisers.build(cfg)
-        self._frozen_text: dict[tuple[tuple[str, ...], bool], Tensor] = {}
+        self._frozen_text = {}
         check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)
@@ -120,6 +122,8 @@ class PromptedCLIP(nn.Module, ABC):
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Change the classes; prompts stay. Methods add what they keep of the names.
+
+        What is refused changes nothing, so methods make what they keep before they call this.
 
         Raises:
             ValueError: no classes, a name that is none, names that become one prompt, or one that
@@ -240,29 +244,6 @@ class PromptedCLIP(nn.Module, ABC):
         """Autocast while training, if the precision says so."""
         autocasting = self.prompt_learner.training and torch.is_grad_enabled()
         return (self.precision if autocasting else Precision()).training_context(device)
-
-    def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor:
-        """Frozen CLIP's features of the current classes, `(K, d)`, unit vectors, constant; computed
-        at the first call, again for other classes, never saved.
-
-        Args:
-            templates: with `{}` for the class name; the features are averaged over them.
-            unit: normalise each before they are averaged.
-        """
-        key = templates, unit
-        if key not in self._frozen_text:
-            # Without autocast, so that training and evaluation have the same text.
-            plain = torch.autocast(self.device.type, enabled=False)
-            with plain, torch.inference_mode(False), torch.no_grad():
-                features = template_features(self.clip, self.classnames, templates, unit)
-            self._frozen_text[key] = features
-        return self._frozen_text[key].to(self.device)
-
-    @torch.no_grad()
-    def frozen_image(self, images: Tensor) -> Tensor:
-        """Frozen CLIP's features of images, `(B, d)`, unit vectors, constant."""
-        with torch.autocast(self.device.type, enabled=False):
-            return normalised(encode_image(self.clip, images, pooled_only=True)[:, 0, 0])
 
     @torch.no_grad()
     def diagnose(self, images: Tensor) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from yacs.config import CfgNode
 
-from ..backbone.clip import load_clip
+from ..backbone.clip import CLIP, load_clip
 from ..backbone.precision import resolve_precision
 from ..config import Check, add_defaults
 from . import find_method
@@ -51,10 +51,7 @@ def build_model(
     kind.check_settings(Check(settings, settings_path(method)))
     backbone = load_clip(clip)
     if cfg is None:
-        layers = backbone.text_layers
-        layers = min(layers, backbone.vision_layers or layers)
-        for key in [k for k in settings if "PROMPT_DEPTH" in k]:
-            settings[key] = min(settings[key], layers)
+        limit_depths(settings, backbone)
     precision = resolve_precision(settings.PREC, device)
     moved = backbone.logit_scale.device.type != torch.device(device).type
     if backbone is clip and (moved or backbone.dtype != precision.weights):
@@ -65,6 +62,13 @@ def build_model(
 def default_settings(method: str) -> CfgNode:
     """A fresh node of a method's settings at their defaults."""
     return add_defaults(CfgNode(), find_method(method).all_settings())
+
+
+def limit_depths(settings: CfgNode, clip: CLIP) -> None:
+    """Ask a method's node for no more prompted layers than both towers of `clip` have."""
+    layers = min(clip.text_layers, clip.vision_layers or clip.text_layers)
+    for key in [k for k in settings if "PROMPT_DEPTH" in k]:
+        settings[key] = min(settings[key], layers)
 
 
 def settings_of(cfg: CfgNode, method: str) -> CfgNode:

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from ..backbone.clip import CLIP
 from ..config import Check, Setting, Settings
-from .maple import initial_sentence
-from .prompts import ContextLearner, InBlockPrompts, Prompts
+from .prompts import ContextLearner, InBlockPrompts, Prompts, initial_sentence
 from .single_mode import LearnedContext
 
 

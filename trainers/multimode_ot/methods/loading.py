@@ -50,9 +50,10 @@ def load_prompts(
             f"the state dict holds no prompts of {method}: wanted {sorted(own)[:4]}..., "
             f"found {sorted(state)[:4]}..."
         )
-    for key in used:
+    for key in used:  # first, as contexts of other classes have another shape, too
         if targets[key] == CLASS_NAMES:
             require_classes(state[key], classnames)
+    for key in used:
         if state[key].shape != own[targets[key]].shape:
             raise ValueError(
                 f"{key} has shape {tuple(state[key].shape)}, but the settings of {method} "

@@ -10,15 +10,8 @@ from typing import ClassVar
 
 from ..backbone.clip import CLIP
 from ..config import Setting, Settings
-from .prompts import ContextLearner, Prompts, coupling, deep_prompts
+from .prompts import ContextLearner, Prompts, coupling, deep_prompts, initial_sentence
 from .single_mode import LearnedContext
-
-MOST_INITIALISED = 4  # longer contexts start at random, initial words or not
-
-
-def initial_sentence(ctx_init: str, n_ctx: int) -> str:
-    """The words that start a context of MaPLe or IVLP, and stand in its prompt."""
-    return ctx_init.replace("_", " ") if n_ctx <= MOST_INITIALISED else ""
 
 
 class CoupledPromptLearner(ContextLearner):

@@ -34,6 +34,7 @@ class MultiModeOT(PromptedCLIP):
     name = "MultiModeOT"
     trains = "several prompts of both towers, by default the visual ones as maps of the textual"
     learned = ("text", "image")
+    batch_dependence = "Sinkhorn iterates until TOLERANCE is met for the whole batch"
     settings: ClassVar[Settings] = {
         "N_CTX": Setting(2, "learned tokens of one prompt", least=1),
         "CTX_INIT": Setting(
@@ -108,9 +109,10 @@ class MultiModeOT(PromptedCLIP):
         )
 
     def set_classes(self, classnames: Sequence[str]) -> None:
-        super().set_classes(classnames)
         prefixes, released = self.prompt_learner.prefixes, self.cfg.HEAD == "released"
-        self.classes = PackedClasses(self.clip, classnames, prefixes, released)
+        classes = PackedClasses(self.clip, classnames, prefixes, released)
+        super().set_classes(classnames)
+        self.classes = classes
 
     def remark_on(self, report: LoadReport) -> str:
         # Files of ours hold prompts alone; the released program saves the whole model.

@@ -20,8 +20,7 @@ from ..transport.token_level import LARGEST_COST, token_transport
 from .base import PromptedCLIP
 from .prompts import TEXT_MEMORY, ContextLearner
 
-# The released program's solver. Its stopping rule spans the whole call, so a logit depends
-# slightly on who shares the batch.
+# The released program's solver; its stopping rule spans the whole call.
 SOLVER = Sinkhorn(
     epsilon=0.1, max_iterations=100, tolerance=1e-2, rule="scaling", largest_cost=LARGEST_COST
 )
@@ -34,6 +33,7 @@ class PLOT(PromptedCLIP):
     name = "PLOT"
     trains = "several contexts, shared by all classes"
     learned = ("text",)
+    batch_dependence = "Sinkhorn iterates until its tolerance is met for the whole batch"
     settings: ClassVar[Settings] = {
         "N": Setting(4, "prompts of a class", least=1),
         "N_CTX": Setting(16, "context vectors of a prompt", least=1),
@@ -57,8 +57,9 @@ class PLOT(PromptedCLIP):
         return ContextLearner(self.clip, self.cfg.N_CTX, copies=(self.cfg.N,))
 
     def set_classes(self, classnames: Sequence[str]) -> None:
+        classes = PackedClasses(self.clip, classnames, [self.prompt_learner.prefix])
         super().set_classes(classnames)
-        self.classes = PackedClasses(self.clip, classnames, [self.prompt_learner.prefix])
+        self.classes = classes
 
     def class_features(self) -> Tensor:
         """`(K, N, d)`, not normalised."""

@@ -21,6 +21,7 @@ from ..backbone.clip import CLIP
 from ..config import Setting, Settings
 
 INIT_STD = 0.02
+MOST_INITIALISED = 4  # longer contexts of both towers start at random, initial words or not
 CONTEXT_SETTINGS: Settings = {
     "N_CTX": Setting(16, "context vectors; with CTX_INIT: as many as it has words", least=1),
     "CTX_INIT": Setting("", "words that start the context; random without"),
@@ -73,6 +74,12 @@ def leading_words(clip: CLIP, sentence: str, n_ctx: int) -> Tensor:
             "give a longer sentence, a smaller N_CTX, or CTX_INIT ''"
         )
     return words[:n_ctx].detach()
+
+
+def initial_sentence(ctx_init: str, n_ctx: int) -> str:
+    """The words that start a context which has prompts of the image tower beside it, and stand in
+    its prompt."""
+    return ctx_init.replace("_", " ") if n_ctx <= MOST_INITIALISED else ""
 
 
 def placeholders(n_ctx: int) -> str:

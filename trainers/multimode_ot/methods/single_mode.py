@@ -61,11 +61,13 @@ class LearnedContext(SingleMode):
         return type(self).rows is LearnedContext.rows
 
     def set_classes(self, classnames: Sequence[str]) -> None:
-        super().set_classes(classnames)
         if self.sharing:
-            self.classes = PackedClasses(self.clip, classnames, [self.prefix])
+            classes = PackedClasses(self.clip, classnames, [self.prefix])
+            super().set_classes(classnames)
+            self.classes = classes
             return
         tokens = embed_classes(self.clip, classnames, [self.prefix])
+        super().set_classes(classnames)
         self.register_buffer("embeddings", tokens.embeddings.squeeze(1), persistent=False)
         self.register_buffer("eos", tokens.eos.squeeze(1), persistent=False)
         self.register_buffer("name_lengths", tokens.name_lengths, persistent=False)

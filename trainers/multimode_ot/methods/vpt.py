@@ -34,6 +34,7 @@ class VPT(ZeroshotCLIP):
     """Deep visual prompts, against the text features of one template for every data set."""
 
     name = "VPT"
+    version = 2  # 1 encoded its text in half precision where PREC says so
     trains = "prompts of the image tower"
     learned = ("image",)
     settings: ClassVar[Settings] = {

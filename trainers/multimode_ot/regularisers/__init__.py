@@ -41,8 +41,10 @@ def check_listed(check: Check, method: Any) -> None:
         method: its class.
     """
     listed = check.settings.get("REGULARISERS", ())
+    if isinstance(listed, str):
+        check.refuse("REGULARISERS", f"must be a list of names, such as ({listed!r},)")
     for name in listed:
-        require_known(f"{check.path}.REGULARISERS", name, REGULARISERS)
+        require_known(f"{check.path}.REGULARISERS", str(name), REGULARISERS)
         if listed.count(name) > 1:
             check.refuse("REGULARISERS", f"{name!r} stands there twice")
         kind = REGULARISERS[name]

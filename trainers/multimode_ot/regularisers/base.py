@@ -22,7 +22,6 @@ class Model(Protocol):
 
     prompt_learner: nn.Module
     dataset: str | None
-    learned: ClassVar[tuple[str, ...]]
 
     @property
     def logit_scale(self) -> Tensor: ...

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..backbone.templates import ENSEMBLE_TEMPLATES
 from ..config import Setting
-from .base import Regulariser, Seen
+from .base import Model, Regulariser, Seen
 
 
 class FrozenConsistency(Regulariser):
@@ -24,8 +24,8 @@ class FrozenConsistency(Regulariser):
     The first two are means over all entries of the learned features `h` of text and `z` of images,
     over modes too, against frozen CLIP's: `h0` the normalised mean of 60 templates, `z0` that of
     the same augmented image. `KL` is summed over images, from the softmax of the teacher's logits
-    `q = exp(logit_scale) z0 h0^T` to that of the method's own. A side without anything to learn has
-    no term.
+    `q = exp(logit_scale) z0 h0^T` to that of the method's own `l`. A side on which nothing is
+    learned has no term.
     """
 
     settings: ClassVar[Mapping[str, Setting]] = {
@@ -35,22 +35,22 @@ class FrozenConsistency(Regulariser):
     }
 
     def loss_terms(self, seen: Seen) -> Mapping[str, Tensor]:
-        model, terms = seen.model, {}
+        model, cfg, terms = seen.model, self.cfg, {}
         image, text = seen.pooled
-        frozen_text = model.frozen_text(ENSEMBLE_TEMPLATES, unit=False)  # (K, d)
-        if "text" in model.learned and self.cfg.TEXT_WEIGHT:
-            distance = (text - frozen_text).abs().mean()
-            terms["text_consistency"] = self.cfg.TEXT_WEIGHT * distance
-        if "image" in model.learned and self.cfg.IMAGE_WEIGHT:
+        if text.requires_grad and cfg.TEXT_WEIGHT:
+            distance = (text - self.frozen_text(model)).abs().mean()
+            terms["text_consistency"] = cfg.TEXT_WEIGHT * distance
+        if image.requires_grad and cfg.IMAGE_WEIGHT:
             distance = (image - seen.frozen_image).abs().mean()
-            terms["image_consistency"] = self.cfg.IMAGE_WEIGHT * distance
-        if self.cfg.LOGITS_WEIGHT:
-            teacher = model.logit_scale * seen.frozen_image @ frozen_text.T  # (B, K)
-            divergence = F.kl_div(
-                seen.logits.log_softmax(-1),
-                teacher.log_softmax(-1),
-                reduction="mean",
-                log_target=True,
-            )
-            terms["logit_consistency"] = self.cfg.LOGITS_WEIGHT * divergence
+            terms["image_consistency"] = cfg.IMAGE_WEIGHT * distance
+        if cfg.LOGITS_WEIGHT:
+            teacher = model.logit_scale * seen.frozen_image @ self.frozen_text(model).T  # (B, K)
+            own, frozen = seen.logits.log_softmax(-1), teacher.log_softmax(-1)
+            divergence = F.kl_div(own, frozen, reduction="sum", log_target=True)
+            terms["logit_consistency"] = cfg.LOGITS_WEIGHT * divergence / own.numel()
         return terms
+
+    @staticmethod
+    def frozen_text(model: Model) -> Tensor:
+        """`h0`, `(K, d)`."""
+        return model.frozen_text(ENSEMBLE_TEMPLATES, unit=False)

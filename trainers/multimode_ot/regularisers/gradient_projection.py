@@ -22,7 +22,8 @@ class GradientProjection(Regulariser):
     gradient of the guide: `g - LAMBDA <g, u> u` where `<g, u> < 0`.
 
     The guide is the cross-entropy of the logits with zero-shot CLIP's soft labels at temperature
-    `T`: `-(T^2 / B) sum_b sum_k softmax(q_b / T)_k log_softmax(l_b / T)_k`.
+    `T`: `-(T^2 / B) sum_b sum_k softmax(q_b / T)_k log_softmax(l_b / T)_k`. CLIP sees the same
+    augmented images, in the precision of the towers (the authors': always float32).
     """
 
     settings: ClassVar[Mapping[str, Setting]] = {

@@ -13,13 +13,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..config import Setting
+from ..config import Check, Setting
 from .base import Model, Regulariser
+
+FARTHEST = 1_000_000  # epochs; squares of more are no numbers
 
 
 class WeightAverage(Regulariser):
     """`theta = sum_a w_a theta_a` over epochs `a = 1 .. T`, `w_a` proportional to
-    `exp(-((a - MEAN) / STD)^2 / 2)` and summing to 1, in float32.
+    `exp(-((a - MEAN) / STD)^2 / 2)` and summing to 1, in float32 at least.
 
     Training goes on from the last step's prompts; the average takes their place when it has ended,
     before they are saved and tested.
@@ -27,8 +29,13 @@ class WeightAverage(Regulariser):
 
     settings: ClassVar[Mapping[str, Setting]] = {
         "MEAN": Setting(15.0, "epoch (from 1) that counts most"),
-        "STD": Setting(1.0, "width of the weights in epochs", above=0),
+        "STD": Setting(1.0, "width of the weights in epochs", least=1e-3),
     }
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        if not abs(check.settings.MEAN) <= FARTHEST:
+            check.refuse("MEAN", f"must be an epoch, {FARTHEST} at most")
 
     def __init__(self, settings: Any):
         super().__init__(settings)
@@ -47,7 +54,7 @@ class WeightAverage(Regulariser):
     def epoch_ended(self, model: Model, epoch: int, epochs: int) -> None:
         weight = gaussian_weights(epochs, self.cfg.MEAN, self.cfg.STD)[epoch - 1]
         for name, value in model.prompt_learner.named_parameters():
-            part = weight * value.float()
+            part = weight * value.to(torch.promote_types(value.dtype, torch.float32))
             self.sum[name] = self.sum[name].to(part.device) + part if name in self.sum else part
         self.epochs = epoch
 

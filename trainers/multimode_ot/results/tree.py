@@ -109,11 +109,16 @@ def is_zero_shot(result: Mapping[str, Any]) -> bool:
     return not result.get("method_trains") if epoch is None else epoch == 0
 
 
-def row_label(result: Mapping[str, Any]) -> str:
-    """The method and what was added to it (`CoOp + template consistency`), marked if its weights
-    were chosen on the images tested or never trained."""
+def method_of(result: Mapping[str, Any]) -> str:
+    """The method and what was added to it: `CoOp + template consistency`."""
     added = (f" + {name.replace('_', ' ')}" for name in result.get("regularisers") or ())
-    name = result["method"] + "".join(added)
+    return result["method"] + "".join(added)
+
+
+def row_label(result: Mapping[str, Any]) -> str:
+    """The method and what was added to it, marked if its weights were chosen on the images tested
+    or never trained."""
+    name = method_of(result)
     selection = result.get("selection") or {}
     if selection.get("rule") == "initial":
         return name + UNTRAINED
@@ -172,7 +177,8 @@ def choose(
     one holds for all.
 
     Args:
-        methods: names, or rows such as "CoOp (untrained)".
+        methods: names, with what was added ("CoOp + weight average"), or rows such as
+            "CoOp (untrained)".
         shots: numbers of shots that were trained with; below 1: all images.
         source: name of the data set's config that transferred prompts are from.
         known_datasets: data sets that may be asked for although they have no result.
@@ -181,13 +187,13 @@ def choose(
     Raises:
         ValueError: a name or number that no result has, unless it is a known method or data set.
     """
-    labels = {name for r in results for name in (r["method"], row_label(r))}
+    labels = {name for r in results for name in (method_of(r), row_label(r))}
     for method in methods:
         require_known("--methods", method, labels | set(known_methods))
     for dataset in datasets:
         require_known("--datasets", dataset, {r["dataset"] for r in results} | set(known_datasets))
     if methods:
-        results = [r for r in results if {r["method"], row_label(r)} & set(methods)]
+        results = [r for r in results if {method_of(r), row_label(r)} & set(methods)]
     if datasets:
         results = [r for r in results if r["dataset"] in datasets]
     holds = holding_for_every_seed(results)

@@ -101,8 +101,10 @@ def keep_state(scheduler: Any, parts: Mapping[str, Any]) -> None:
 
 def take_state(scheduler: Any, parts: Mapping[str, Any]) -> None:
     """Give the parts back what the checkpoint that was resumed from holds of them."""
-    for name, state in getattr(scheduler, "parts", {}).items():
-        parts[name].load_state_dict(state)
+    states = getattr(scheduler, "parts", {})
+    for name, part in parts.items():
+        if name in states:
+            part.load_state_dict(states[name])
 
 
 def _reason(error: Exception) -> str:

@@ -184,7 +184,10 @@ class PromptTrainer(TrainerX):
     def before_train(self) -> None:
         super().before_train()
         for part in self.model.regularisers.values():
-            part.training_starts(self.model, self.start_epoch)
+            try:
+                part.training_starts(self.model, self.start_epoch)
+            except ValueError as error:
+                raise ValueError(f"{self.cfg.RESUME or self.output_dir}: {error}") from None
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["img"].to(self.device), batch["label"].to(self.device)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from ..methods.base import PromptedCLIP
 from ..regularisers import Seen
 
 RESERVED = ("loss", "acc")  # names in a summary that no term may have
+Gradients = Mapping[str, Sequence[Tensor | None]]  # of guides, by the names of their parts
 
 
 def training_step(
@@ -28,21 +31,15 @@ def training_step(
 
     Returns:
         What is shown of the step: `loss`, its terms by name where there are several, guides of
-        gradient rules, and `acc`, the accuracy of the batch in per cent.
+        gradient rules by the names of these, and `acc`, the accuracy of the batch in per cent.
 
     Raises:
-        FloatingPointError: NaN or Inf in the forward pass or the loss; nothing is updated.
+        FloatingPointError: NaN or Inf in the forward pass, the loss or a guide; nothing is updated.
         ValueError: a loss term of a name that is taken, or that is no scalar.
     """
     image, text, logits = model.see(images)
-    seen = Seen(model, images, labels, image, text, logits)
-    terms = _terms(model, seen)
-    guides = {
-        name: guide
-        for name, part in model.regularisers.items()
-        if (guide := part.guide(seen)) is not None
-    }
-    loss = torch.stack([*terms.values()]).sum() if len(terms) > 1 else next(iter(terms.values()))
+    terms, guides = _scalars(model, Seen(model, images, labels, image, text, logits))
+    loss = functools.reduce(torch.add, terms.values())
     optimizer.zero_grad()
     trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     guided = {
@@ -54,33 +51,60 @@ def training_step(
     scaler.scale(loss).backward()
     # The step's only look at the device: by now the backward pass is queued.
     summary = _read(loss, terms, guides, logits, labels)
-    if not math.isfinite(summary["loss"]):
+    broken = [name for name, value in summary.items() if not math.isfinite(value)]
+    if broken:
         model.diagnose(images)
-        raise FloatingPointError("the loss is NaN or Inf")
+        raise FloatingPointError(f"NaN or Inf in the step's {', '.join(broken)}")
     if model.changes_gradients:
-        scaler.unscale_(optimizer)
-        for name, part in model.regularisers.items():
-            part.change_gradients(trained, guided.get(name, [None] * len(trained)))
-        model.change_gradients(trained)
+        _change_gradients(model, optimizer, scaler, trained, guided)
     scaler.step(optimizer)
     scaler.update()
     return summary
 
 
-def _terms(model: PromptedCLIP, seen: Seen) -> dict[str, Tensor]:
-    terms = dict(model.loss_terms(seen))
-    for part in model.regularisers.values():
-        more = part.loss_terms(seen)
-        taken = [name for name in more if name in terms]
-        if taken:
-            raise ValueError(f"two loss terms are called {taken[0]!r}: give one another name")
-        terms.update(more)
-    for name, term in terms.items():
-        if name in RESERVED:
-            raise ValueError(f"a loss term is called {name!r}, which a step's summary has already")
-        if term.ndim:
-            raise ValueError(f"the loss term {name!r} has the shape {tuple(term.shape)}: no scalar")
-    return terms
+def _scalars(model: PromptedCLIP, seen: Seen) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The terms of the loss, and the guides; no two have one name."""
+    terms: dict[str, Tensor] = {}
+    guides: dict[str, Tensor] = {}
+    found: list[tuple[dict[str, Tensor], Mapping[str, Tensor]]] = [(terms, model.loss_terms(seen))]
+    for name, part in model.regularisers.items():
+        guide = part.guide(seen)
+        found.append((terms, part.loss_terms(seen)))
+        found.append((guides, {} if guide is None else {name: guide}))
+    for kind, scalars in found:
+        for name, value in scalars.items():
+            if name in RESERVED:
+                raise ValueError(
+                    f"a loss term is called {name!r}, which a step's summary has already"
+                )
+            if name in terms or name in guides:
+                raise ValueError(f"two loss terms are called {name!r}: give one another name")
+            if not isinstance(value, Tensor) or value.ndim:
+                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(f"the loss term {name!r} must be a scalar tensor, but is {got}")
+            kind[name] = value
+    if not terms:
+        raise ValueError(f"{model.name} has no loss term: nothing can be trained")
+    return terms, guides
+
+
+def _change_gradients(
+    model: PromptedCLIP,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    trained: list[Tensor],
+    guided: Gradients,
+) -> None:
+    if scaler.is_enabled():
+        # The scaler looks at `.grad` alone: an overflow of a guide skips the step like any other.
+        for gradients in guided.values():
+            for tensor, r in zip(trained, gradients, strict=True):
+                if tensor.grad is not None and r is not None:
+                    tensor.grad += 0 * r
+    scaler.unscale_(optimizer)
+    for name, part in model.regularisers.items():
+        part.change_gradients(trained, guided.get(name, [None] * len(trained)))
+    model.change_gradients(trained)
 
 
 def _read(

@@ -1,0 +1,100 @@
+"""A whole comparison: what is missing of it is run, and its table printed and written.
+
+Settings from the environment: METHODS, SEEDS (1 2 3), SHOTS (16), and PROTOCOL (base2new, fewshot,
+cross_dataset, domain), besides those of jobs.py and runs.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fewshot_datasets import READERS
+from fewshot_datasets.check import config_name
+from jobs import Job, method_and_options, output_root
+from multimode_ot.config import require_known
+from multimode_ot.errors import STATUS
+from multimode_ot.files import write_whole
+from multimode_ot.results.tree import FOLDERS
+from preparation import prepare, require_data
+from protocol_runs import (
+    DEMO,
+    IMAGENET_VARIANTS,
+    TARGETS,
+    numbers,
+    runs_of,
+    source_name,
+    trained_job,
+    words_of,
+)
+from runs import RunFailed
+
+COMPARED = ("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe", "PLOT", "ALIGN")
+
+
+def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
+    """Run what is missing of a whole comparison, then print and write its table."""
+    protocol = os.environ.get("PROTOCOL") or "base2new"
+    require_known("PROTOCOL", protocol, FOLDERS)
+    words = words_of("METHODS", " ".join(COMPARED))
+    methods = [method_and_options(word, "METHODS") for word in words]
+    seeds, shots = numbers("SEEDS", "1 2 3"), numbers("SHOTS", "16", smallest=-1)
+    if not datasets:
+        datasets = {"cross_dataset": TARGETS, "domain": IMAGENET_VARIANTS}.get(protocol, [DEMO])
+    datasets = [config_name(name) for name in datasets]
+    jobs = [
+        Job(protocol, method, seeds[0], dataset, number, options, True, method_files)
+        for dataset in datasets
+        for number in shots
+        for method, options in methods
+    ]
+    for job in jobs:
+        trained_job(job).check()
+    require_data(datasets, protocol)
+    # All are made before the first is run: what one of them refuses is refused at once.
+    groups = [
+        runs_of(replace(job, seed=seed)) for job in jobs for seed in (seeds if job.trains else [1])
+    ]
+    prepare([run for runs in groups for run in runs])
+    failed = []
+    for runs in groups:
+        for run in runs:
+            try:
+                run.results()
+            except RunFailed as error:
+                failed.append(str(error))
+                break
+    if failed:
+        print("\n".join(failed))
+    rows = list(dict.fromkeys(trained_job(job).row for job in jobs))
+    try:
+        write_tables(protocol, rows, datasets, shots)
+    except FileNotFoundError:  # no run has a result, and each has said why
+        if not failed:
+            raise
+    if failed:
+        raise SystemExit(STATUS)
+
+
+def write_tables(
+    protocol: str, rows: Sequence[str], datasets: Sequence[str], shots: Sequence[int]
+) -> None:
+    """Print and write the table of a comparison; one for each number of shots, which only the
+    few-shot protocol has in one table."""
+    from multimode_ot.commands.compare import table
+
+    names = [reader.__name__ for reader in READERS.values()]
+    root, folder = output_root(), output_root() / "comparison"
+    chosen = ["--protocol", protocol, "--methods", *rows, "--datasets"]
+    chosen += [READERS[name].__name__ for name in datasets]
+    if protocol in ("cross_dataset", "domain"):
+        chosen += ["--source", source_name()]
+    for tabulated in [shots] if protocol == "fewshot" else [[number] for number in shots]:
+        options = [str(root), *chosen, "--shots", *map(str, tabulated)]
+        own = f"_{tabulated[0]}shots" if len(shots) > 1 and protocol != "fewshot" else ""
+        for style, ending in {"markdown": "md", "csv": "csv", "json": "json"}.items():
+            text = table([*options, "--format", style], names, rows)
+            write_whole(folder / f"{protocol}{own}.{ending}", lambda s, t=text: s.write(t + "\n"))
+        print("\n" + table(options, names, rows))
+        print(f"\nWritten to {folder} as {protocol}{own}.md, .csv and .json")

@@ -1,0 +1,284 @@
+"""Any method on a tiny backbone, made of what its class says and of nothing else."""
+
+import io
+import itertools
+import math
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+from multimode_ot import build_model, load_clip
+from multimode_ot.backbone.clip import CLIP
+from multimode_ot.config import Check, Setting
+from multimode_ot.methods import find_method
+from multimode_ot.methods.base import PromptedCLIP, settings_path
+from multimode_ot.methods.build import default_settings, limit_depths
+from multimode_ot.regularisers import REGULARISERS
+from multimode_ot.training.step import training_step
+from parity import NAMES
+from random_clip import SHAPES, random_state
+from torch import Tensor
+from yacs.config import CfgNode
+
+VIT, RESNET = "tiny-vit", "tiny-resnet"
+OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
+FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
+LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
+
+
+@cache
+def backbone(shape: str) -> CLIP:
+    """One for all models of a shape: what is frozen is shared."""
+    return load_clip(random_state(shape))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method on a backbone, with its defaults but for some changes.
+
+    Attributes:
+        changes: settings and their values.
+        parts: its regularisers.
+    """
+
+    method: str
+    shape: str = VIT
+    changes: tuple[tuple[str, Any], ...] = ()
+    parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        changes = [f"{key}={value}" for key, value in self.changes]
+        words = [self.method, self.shape.removeprefix(VIT), *changes, "+".join(self.parts)]
+        return "-".join(word for word in words if word)
+
+    def settings(self, **more: Any) -> CfgNode:
+        node = default_settings(self.method)
+        limit_depths(node, backbone(self.shape))
+        for key, values in FOR_FOUR_EPOCHS.items():
+            node[key].update(values)
+        node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
+        return node
+
+    def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
+        torch.manual_seed(seed)
+        return build_model(self.method, backbone(self.shape), names, self.settings(**more))
+
+    def as_trained(self, names=NAMES, **more: Any) -> PromptedCLIP:
+        """A model in evaluation mode whose prompts are far from where they start."""
+        model = self.build(names, **more).eval()
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for tensor in model.prompt_learner.parameters():
+                tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
+        return model
+
+    def images(self, count: int = 2, seed: int = 1) -> Tensor:
+        size = SHAPES[self.shape]["image_resolution"]
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(count, 3, size, size, generator=generator)
+
+    @property
+    def trains(self) -> bool:
+        return bool(find_method(self.method).trains)
+
+    def refusal(self) -> str:
+        """Why its settings are refused before anything is loaded; "" if they are not."""
+        method = find_method(self.method)
+        try:
+            method.check_settings(Check(self.settings(), settings_path(self.method)))
+        except ValueError as error:
+            return str(error)
+        return ""
+
+
+def logits(model: PromptedCLIP, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(images)
+
+
+class Training:
+    """One step an epoch, with the calls that the engine makes around it; needs no Dassl.
+
+    Args:
+        batch: images of a step, others in each.
+
+    Attributes:
+        epochs: of the whole training.
+        done: those that are over.
+    """
+
+    def __init__(self, case: Case, model: PromptedCLIP, batch: int = 2):
+        self.case, self.model, self.batch, self.epochs, self.done = case, model, batch, 4, 0
+        trained = model.prompt_learner.parameters()
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
+        self.scaler = torch.amp.GradScaler("cpu", enabled=model.precision.scale_loss)
+
+    def run(self, steps: int) -> list[dict[str, float]]:
+        """So many epochs more; the steps' summaries."""
+        model, parts, summaries = self.model.train(), self.model.regularisers.values(), []
+        for part in parts:
+            part.training_starts(model, self.done)
+        for _ in range(steps):
+            summaries.append(self.step(self.case.images(self.batch, seed=self.done)))
+            self.done += 1
+            model.epoch_ended(self.done, self.epochs)
+            for part in parts:
+                part.epoch_ended(model, self.done, self.epochs)
+        if self.done == self.epochs:
+            model.training_ended()
+            for part in parts:
+                part.training_ended(model)
+        return summaries
+
+    def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:
+        """One step; without labels, the classes in turn."""
+        if labels is None:
+            labels = torch.arange(len(images)) % len(self.model.classnames)
+        return training_step(self.model, self.optimizer, self.scaler, images, labels)
+
+    def saved(self) -> bytes:
+        """The file of a checkpoint."""
+        parts = self.model.regularisers
+        stream = io.BytesIO()
+        state = {
+            "epoch": self.done,
+            "state_dict": self.model.prompt_learner.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "parts": {name: part.state_dict() for name, part in parts.items()},
+            "random": torch.get_rng_state(),
+        }
+        torch.save(state, stream)
+        return stream.getvalue()
+
+    def load(self, file: bytes) -> None:
+        state = read(file)
+        self.done = state["epoch"]
+        self.model.prompt_learner.load_state_dict(state["state_dict"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, part in self.model.regularisers.items():
+            part.load_state_dict(state["parts"][name])
+        torch.set_rng_state(state["random"])
+
+
+def assert_resumes(case: Case) -> None:
+    """Two epochs, a file, and two more in a new model are four in one, to the bit."""
+    whole = Training(case, case.build())
+    whole.run(2)
+    file = whole.saved()
+    expected = whole.run(2)
+    resumed = Training(case, case.build(seed=1))
+    resumed.load(file)
+    assert resumed.run(2) == expected
+    one, other = (list(leaves(read(training.saved()))) for training in (whole, resumed))
+    assert len(one) == len(other) > 0
+    for (key, value), (other_key, other_value) in zip(one, other, strict=True):
+        assert key == other_key
+        same = torch.equal if isinstance(value, Tensor) else operator.eq
+        assert same(value, other_value), key
+
+
+def leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """All that is in nested dictionaries and lists."""
+    if isinstance(content, dict | list):
+        pairs = content.items() if isinstance(content, dict) else enumerate(content)
+        for name, value in pairs:
+            yield from leaves(value, f"{key}/{name}")
+    else:
+        yield key, content
+
+
+def read(file: bytes) -> dict[str, Any]:
+    return torch.load(io.BytesIO(file), weights_only=True)
+
+
+# What there is to try.
+
+
+@cache
+def cases(method: str) -> list[Case]:
+    """A method on each tiny backbone that it takes; what is refused there is turned off if its
+    setting may be 0."""
+    tried = [on_backbone(Case(method, shape)) for shape in (VIT, RESNET)]
+    return [case for case, refusal in tried if not refusal]
+
+
+def on_backbone(case: Case) -> tuple[Case, str]:
+    """A case that can be built, or the reason why there is none."""
+    try:
+        case.build(["x"])
+    except ValueError as refusal:
+        for key, setting in own_settings(case.method).items():
+            may_be_off = setting.least == 0 and key not in dict(case.changes)
+            if may_be_off and f".{key} " in str(refusal):
+                return on_backbone(replace(case, changes=(*case.changes, (key, 0))))
+        return case, str(refusal)
+    return case, ""
+
+
+def own_settings(method: str) -> dict[str, Setting]:
+    """Without those that all methods have."""
+    everywhere = PromptedCLIP.all_settings()
+    settings = find_method(method).all_settings()
+    return {key: setting for key, setting in settings.items() if key not in everywhere}
+
+
+def choices(method: str) -> Iterator[Case]:
+    """Each setting at each value that its declaration holds out, the others at their defaults."""
+    for key, setting in own_settings(method).items():
+        values = list(setting.one_of)
+        if isinstance(setting.default, bool):
+            values = [True, False]
+        elif isinstance(setting.default, str) and not values:
+            values = [""]
+        elif setting.least is not None:
+            values = [type(setting.default)(setting.least)]
+        for value in values:
+            if value != setting.default:
+                yield Case(method, changes=((key, value),))
+
+
+def beyond(setting: Setting) -> list[tuple[Any, list[str]]]:
+    """Values that a declaration only just rules out, and what a refusal then has to say."""
+    kind, found = type(setting.default), []
+    if setting.one_of:
+        found.append((f"{setting.one_of[0]}s", [*map(str, setting.one_of), "did you mean"]))
+    for bound, words, value in [
+        (setting.least, "at least", lambda bound: bound - 1),
+        (setting.above, "more than", lambda bound: bound),
+    ]:
+        if bound is not None:
+            values = [kind(value(bound)), *([math.nan] if kind is float else [])]
+            found += [(value, [f"must be {words} {bound}"]) for value in values]
+    return found
+
+
+def listings(method: str) -> list[Case]:
+    """Each regulariser, and each two."""
+    lists = [itertools.combinations(REGULARISERS, count) for count in (1, 2)]
+    return [Case(method, parts=parts) for parts in itertools.chain(*lists)]
+
+
+@cache
+def taken(method: str) -> list[Case]:
+    """The lists of regularisers that a method takes."""
+    return [case for case in listings(method) if not case.refusal()]
+
+
+@cache
+def refused(method: str) -> list[Case]:
+    """Those that it refuses."""
+    return [case for case in listings(method) if case.refusal()]
+
+
+# What a test of every method is given, by the name of its argument.
+ARGUMENTS = {
+    "method": lambda method: [method],
+    "case": cases,
+    "learner": lambda method: [case for case in cases(method) if case.trains],
+    "choice": lambda method: list(choices(method)),
+    "taken": taken,
+    "refused": refused,
+}
