@@ -55,7 +55,7 @@ class PackedClasses(nn.Module):
     """
 
     head_words: Tensor  # (N, P, w)
-    head_mask: Tensor  # (N, P)
+    mask: Tensor  # (N, longest T, P + longest T), what a token of a tail sees
     tail_words: Tensor  # (sum of T, w)
     tail_positions: Tensor  # (N, longest T)
     order: Tensor  # (K,), where each class stands among the packed ones
@@ -86,9 +86,12 @@ class PackedClasses(nn.Module):
         order = torch.tensor(by_length).argsort()
         tail_ids = torch.tensor([i for k in by_length for i in tails[k]])
         positions = heads[:, None] + torch.arange(lengths[-1])
+        in_head = torch.arange(ids.shape[1]) < heads[:, None, None]
+        in_tail = torch.ones(1, lengths[-1], lengths[-1], dtype=torch.bool).tril()
+        seen = [in_head.expand(-1, lengths[-1], -1), in_tail.expand(len(heads), -1, -1)]
         constants = {
             "head_words": clip.token_embedding(ids.to(clip.token_embedding.weight.device)),
-            "head_mask": torch.arange(ids.shape[1]) < heads[:, None],
+            "mask": torch.cat(seen, -1),
             "tail_words": clip.token_embedding(tail_ids.to(clip.token_embedding.weight.device)),
             # Only what is read past an EOS can lie beyond the context, and then in vain.
             "tail_positions": positions.clamp_max(clip.context_length - 1),
@@ -247,13 +250,11 @@ class PackedClasses(nn.Module):
     ) -> tuple[list[Tensor], list[Tensor]]:
         """The inputs `(K * N * T, w)` of each group, and its mask `(K * N or 1, 1, T, P + T)`."""
         places = clip.positional_embedding[self.tail_positions]  # (N or 1, longest T, w)
-        rows, masks = [], []
+        head, rows, masks = self.head_words.shape[1], [], []
         for group, part in zip(groups, words.split([tokens([g]) for g in groups]), strict=True):
             part = part.view(group.classes, 1, group.length, -1) + places[:, : group.length]
             rows.append(part.expand(-1, modes, -1, -1).flatten(0, 2))
-            own = torch.ones(group.length, group.length, dtype=torch.bool, device=part.device)
-            head = self.head_mask.unsqueeze(1).expand(-1, group.length, -1)
-            mask = torch.cat([head, own.tril().expand(len(head), -1, -1)], -1)
+            mask = self.mask[:, : group.length, : head + group.length]
             copies = 1 if len(mask) == 1 else group.classes
             masks.append(mask.repeat(copies, 1, 1).unsqueeze(1))
         return rows, masks
