@@ -3,6 +3,7 @@
 Values are a dict by seed; under the seed None: one that holds for every seed.
 """
 
+import itertools
 import math
 import statistics
 
@@ -108,3 +109,48 @@ def differences(results, protocol, first, second):
             both = joined(pair, lambda v: v[0] - v[1])
             found.setdefault(metric, []).extend(both.values())
     return {metric: each for metric, each in found.items() if each}
+
+
+def agrees(ours, published, seeds):
+    """Whether a published mean over so many seeds is within the scatter of ours."""
+    n = len(ours)
+    spread = math.sqrt(sum((v - statistics.fmean(ours)) ** 2 for v in ours) / (n - 1))
+    quantile = {2: 12.7062047362, 3: 4.3026527297, 4: 3.1824463053, 5: 2.7764451052}[n]
+    half = quantile * spread * math.sqrt(1 / n + 1 / seeds) + 0.005
+    return abs(statistics.fmean(ours) - published) <= half, half
+
+
+def mcnemar(answers):
+    """Two-sided exact p: the chance of every split of the images that one of two methods alone got
+    right which is no likelier than the one found."""
+    b = sum(first and not second for first, second in answers)
+    c = sum(second and not first for first, second in answers)
+    chances = [math.comb(b + c, k) / 2 ** (b + c) for k in range(b + c + 1)]
+    return sum(chance for chance in chances if chance <= chances[b] * (1 + 1e-9))
+
+
+def resampled(answers):
+    """The whole distribution of the resampled difference of two methods, in points.
+
+    Args:
+        answers: by seed a list over images of whether the two were right.
+
+    Returns:
+        The chance of each difference.
+    """
+    by_seed = list(answers.values())
+    images = len(by_seed[0])
+    found = {}
+    for draw in itertools.product(range(len(by_seed)), repeat=len(by_seed)):
+        sums = {0: 1.0}
+        steps = [sum(by_seed[s][i][0] - by_seed[s][i][1] for s in draw) for i in range(images)]
+        for _ in range(images):
+            further = {}
+            for value, chance in sums.items():
+                for step in steps:
+                    further[value + step] = further.get(value + step, 0) + chance / images
+            sums = further
+        for value, chance in sums.items():
+            points = 100 * value / (images * len(draw))
+            found[points] = found.get(points, 0) + chance / len(by_seed) ** len(by_seed)
+    return found

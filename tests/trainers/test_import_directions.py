@@ -40,7 +40,7 @@ OUTSIDE = {
     "commands": set(),
     "training": {"dassl", "torch", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},
-    "results": {"scipy", "tabulate", "yacs"},
+    "results": {"numpy", "scipy", "tabulate", "yacs", "yaml"},
     "regularisers": {"torch", "yacs"},
     "backbone": {"clip", "torch"},
     "transport": {"ot", "torch"},

@@ -2,10 +2,13 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 from multimode_ot.commands.compare import table
 from multimode_ot.results.grid import Cell
+from result_trees import base2new
 
 
 def write(root, method, dataset, subset, seed, accuracy, digest="c-1", shots=16, folder=""):
@@ -105,10 +108,27 @@ def test_two_methods_are_compared_run_by_run(runs):
         table([str(runs), "--paired", "ALIGN", "PLOT"])
 
 
-def test_published_rows_are_marked(runs):
-    text = table([str(runs), "--published"])
-    assert "MaPLe (published)" in text
-    assert "78.55" in text
+def test_published_rows_are_marked(tmp_path):
+    for subset in ("base", "new"):
+        write(tmp_path, "MaPLe", "OxfordPets", subset, 1, 95.0)
+    text = table([str(tmp_path), "--published"])
+    assert "MaPLe (published, ViT-B/16)" in text
+    assert "95.43" in text
+
+
+def test_a_table_needs_neither_torch_nor_dassl(tmp_path):
+    for subset in ("base", "new"):
+        for method in ("ALIGN", "CoOp"):
+            base2new(tmp_path, method, subset, dataset="OxfordPets")
+    program = (
+        "import sys; from multimode_ot.commands.compare import table; "
+        "text = table([sys.argv[1], '--published', '--paired', 'ALIGN', 'CoOp']); "
+        "assert 'CoOp (published' in text; "
+        "print({'torch', 'dassl', 'clip'} & set(sys.modules))"
+    )
+    options = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(options, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_hidden_folders_and_other_protocols_are_left_out(runs):

@@ -1,6 +1,5 @@
 """The command's errors, one line each, and what its formats hold beside numbers."""
 
-import json
 import os
 import subprocess
 import sys
@@ -93,16 +92,6 @@ def test_what_is_known_but_has_no_result_is_missing(tmp_path):
     assert found["CoOp", "average", "4 shots"] is None
     options = [str(tmp_path), "--protocol", "fewshot", "--datasets", "Mine", "Pets"]
     assert "Mine 4 shots" in table(options, known_datasets=["Mine"])
-
-
-def test_published_rows_claim_neither_seeds_nor_spread(tmp_path):
-    fewshot(tmp_path, "CoOp", 4, 1, 60.0, also={"dataset": "OxfordPets"})
-    options = [str(tmp_path), "--protocol", "fewshot", "--published", "--format"]
-    record = json.loads(table([*options, "json"]))["cells"][1]
-    assert record["mean"] == 92.55
-    assert record["std"] is record["seeds"] is None
-    assert "PLOT++ (published),OxfordPets,4 shots,92.55,," in table([*options, "csv"])
-    assert "**60.00**" in table([*options, "markdown"])
 
 
 def test_names_are_no_markup(tmp_path):

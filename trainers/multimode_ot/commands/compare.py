@@ -6,20 +6,46 @@ import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ..config import Setting, Settings
 from ..errors import Parser
 from ..methods import find_method, method_names
-from ..results import published
+from ..results.appendix import with_differences, with_verdicts
 from ..results.comparability import require_comparable, require_one_training
 from ..results.grid import paired_differences
+from ..results.image_pairs import compare_images
+from ..results.measures import MEASURES, with_measures
 from ..results.protocol_tables import MAKERS, make_grid, rows_of
-from ..results.render import MARKS, render, with_differences, with_published
-from ..results.tree import AVERAGE, DOMAINS, choose, collect
+from ..results.published import published_rows, usual_datasets
+from ..results.published_configs import PublishedConfigs
+from ..results.published_fit import with_published
+from ..results.render import MARKS, render
+from ..results.tree import choose, collect
+from ..results.verdict import verdicts
+
+# Where the published configs are: here, if this is a checkout, else beside the package.
+CONFIGS = (Path("configs"), Path(__file__).resolve().parents[3] / "configs")
 
 
 def trains(method: str) -> bool:
     """Whether a method trains anything; False of one that is not known."""
     return method in method_names() and bool(find_method(method).trains)
+
+
+def settings_of(method: str) -> dict[str, Any]:
+    """A method's settings and their defaults, by their full keys."""
+    found: dict[str, Any] = {}
+    parts: list[tuple[str, Settings]] = [
+        (f"TRAINER.{method.upper()}.", find_method(method).all_settings())
+    ]
+    for prefix, settings in parts:
+        for key, setting in settings.items():
+            if isinstance(setting, Setting):
+                found[prefix + key] = setting.default
+            else:
+                parts.append((f"{prefix}{key}.", setting))
+    return found
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -35,8 +61,32 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", nargs="+", type=int, default=[], help="only these")
     add("--shots", nargs="+", type=int, default=[], help="only training with so many (0: all)")
     add("--source", help="of transfers only those from this data set (imagenet, ...)")
-    add("--paired", nargs=2, metavar="METHOD", help="compare two methods run by run")
-    add("--published", action="store_true", help="add published averages as reference rows")
+    add(
+        "--columns",
+        nargs="+",
+        default=[],
+        choices=MEASURES,
+        metavar="MEASURE",
+        help=f"show these besides accuracy: {', '.join(MEASURES)}",
+    )
+    add(
+        "--paired",
+        nargs=2,
+        metavar="METHOD",
+        help="compare two rows run by run, and image by image where there is predictions.csv",
+    )
+    add("--published", action="store_true", help="add published numbers, each below its method's")
+    add(
+        "--verdict",
+        action="store_true",
+        help="add published numbers, and say where ours agree with them, where the settings do",
+    )
+    add(
+        "--configs",
+        type=Path,
+        default=next(filter(Path.is_dir, CONFIGS), CONFIGS[0]),
+        help="folder of the published configs, which --verdict holds runs against",
+    )
     add("--mix", action="store_true", help="allow different configurations in one table")
     return parser.parse_args(arguments)
 
@@ -58,30 +108,40 @@ def table(
             mixed configurations.
     """
     args = parse_arguments(arguments)
-    usual = DOMAINS if args.protocol == "domain" else set(published.PLOTPP) - {AVERAGE}
+    protocol, beside = args.protocol, args.published or args.verdict
+    elsewhere = {name for row in published_rows(protocol) for name in (row.method, row.our_name)}
     results = choose(
-        collect(args.output, args.protocol, trains),
+        collect(args.output, protocol, trains),
         args.methods,
         args.datasets,
         args.seeds,
         args.shots,
         args.source,
-        {*usual, *known_datasets},
-        {*method_names(), *known_rows},
+        {*usual_datasets("domain" if protocol == "domain" else "base2new"), *known_datasets},
+        {*method_names(), *known_rows, *(elsewhere if beside else ())},
     )
     if not results:
         raise ValueError(f"no result below {args.output} is left by the options that choose some")
     if not args.mix:
         require_comparable(results)
-    require_one_training(results, args.protocol, by_method=args.mix)
-    grid = make_grid(results, args.protocol, args.datasets)
+    require_one_training(results, protocol, by_method=args.mix)
+    grid = make_grid(results, protocol, args.datasets)
     if args.methods:
-        grid = replace(grid, methods=rows_of(args.methods, grid))
-    shown = with_published(grid, args.protocol) if args.published else grid
+        rows = rows_of(args.methods, grid)
+        ours = {*method_names(), *known_rows, *grid.methods}
+        grid = replace(grid, methods=[row for row in rows if row in ours])
+    shown = with_measures(grid, protocol, results, args.columns)
+    if beside:
+        shown = with_published(shown, protocol, results, args.methods)
     text = render(shown, args.format, args.interval)
+    if args.verdict:
+        configs = PublishedConfigs(args.configs, settings_of)
+        judged = verdicts(shown, protocol, results, lambda r: configs.unlike(r, protocol))
+        text = with_verdicts(text, args.format, args.interval, shown, judged)
     if args.paired:
-        found = paired_differences(grid, *args.paired)
-        text = with_differences(text, args.format, args.paired, found)
+        runs = paired_differences(grid, *args.paired)
+        images = compare_images(grid, protocol, results, args.paired)
+        text = with_differences(text, args.format, args.paired, runs, *images)
     return text
 
 

@@ -38,6 +38,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         cfg: the method's own config node.
         precision: how the towers compute.
         unique_names: refuse class names that become one prompt. Published data sets have some.
+        dataset: `DATASET.NAME`, for methods that treat data sets differently; None outside a host.
 
     Class attributes of a method:
         name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
@@ -53,7 +54,6 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
 
     Attributes:
         classnames: the current classes.
-        dataset: `DATASET.NAME`, for methods that treat data sets differently; None outside a host.
         regularisers: the parts that `REGULARISERS` lists, by name.
     """
 
@@ -74,7 +74,6 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     clip: CLIP
     prompt_learner: nn.Module
     unconverged: Tensor  # int64 scalar; counts on the device, read once an epoch
-    dataset: str | None = None
 
     def __init__(
         self,
@@ -83,10 +82,11 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         cfg: CfgNode,
         precision: Precision,
         unique_names: bool = True,
+        dataset: str | None = None,
     ):
         super().__init__()
         self.clip, self.cfg, self.precision = clip, cfg, precision
-        self.unique_names = unique_names
+        self.unique_names, self.dataset = unique_names, dataset
         self.regularisers = regularisers.build(cfg)
         self._frozen_text = {}
         check_classnames(classnames, clip.context_length, unique_names)

@@ -23,6 +23,7 @@ def build_model(
     cfg: CfgNode | None = None,
     device: torch.device | str = "cpu",
     unique_names: bool = True,
+    dataset: str | None = None,
 ) -> PromptedCLIP:
     """A prompt-learning model of any method of this package, without Dassl or data.
 
@@ -36,6 +37,8 @@ def build_model(
         device: where the model is put.
         unique_names: refuse names that become one prompt, of which but one could be predicted.
             (Some published data sets have such names.)
+        dataset: `DATASET.NAME`, for methods that treat data sets differently (their templates);
+            without it: the name in `cfg`, if that is a whole config.
 
     Returns:
         A module from normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
@@ -56,7 +59,9 @@ def build_model(
     moved = backbone.logit_scale.device.type != torch.device(device).type
     if backbone is clip and (moved or backbone.dtype != precision.weights):
         backbone = copy.deepcopy(backbone)
-    return kind(backbone, classnames, settings, precision, unique_names).to(device)
+    if dataset is None and cfg is not None and "DATASET" in cfg:
+        dataset = cfg.DATASET.NAME or None
+    return kind(backbone, classnames, settings, precision, unique_names, dataset).to(device)
 
 
 def default_settings(method: str) -> CfgNode:

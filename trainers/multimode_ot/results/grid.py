@@ -10,14 +10,27 @@ import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .tree import AVERAGE
 
+if TYPE_CHECKING:
+    from .published import PublishedRow
+
 
 class Column(NamedTuple):
+    """A column of a table: its data set, its heading below that, and the key of results.json that
+    it has instead of accuracies, if any."""
+
     dataset: str
     metric: str
+    measure: str = ""
+
+    @property
+    def heading(self) -> str:
+        if not self.measure:
+            return self.metric
+        return f"{self.metric.removesuffix('accuracy').strip()} {self.measure}".strip()
 
 
 @dataclass(frozen=True)
@@ -36,10 +49,9 @@ class Cell:
         """NaN if there is no run."""
         return statistics.fmean(self.by_seed.values()) if self.by_seed else math.nan
 
-    @property
-    def text(self) -> str:
-        """The mean as tables show it, with two decimals."""
-        return f"{self.mean:.2f}"
+    def text(self, digits: int = 2) -> str:
+        """The mean as tables show it, with so many decimals."""
+        return f"{self.mean:.{digits}f}"
 
     def at(self, seed: int) -> float:
         """The value that holds for a seed; `KeyError` if there is none."""
@@ -53,9 +65,14 @@ class Cell:
             return statistics.pstdev(values) if values else math.nan
         if len(values) < 2:
             return math.nan
-        from scipy.stats import t
+        return student(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
-        return t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+def student(freedom: int) -> float:
+    """The 97.5% quantile of Student's t with so many degrees of freedom."""
+    from scipy.stats import t  # which takes longer to import than a table to make
+
+    return float(t.ppf(0.975, freedom))
 
 
 def combine(parts: Sequence[Cell], function: Callable[[list[float]], float]) -> Cell:
@@ -77,14 +94,25 @@ class Grid:
 
     Attributes:
         note: how the numbers were made; a line a matter.
-        published: those of `methods` whose numbers were not measured here: means of others.
+        published: those of `methods` whose numbers were not measured here, and what is known of
+            them.
     """
 
     methods: list[str]
     columns: list[Column]
     cells: dict[tuple[str, Column], Cell]
     note: str
-    published: frozenset[str] = frozenset()
+    published: Mapping[str, PublishedRow] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> list[str]:
+        """The rows of runs."""
+        return [method for method in self.methods if method not in self.published]
+
+    def datasets(self, metric: str) -> list[str]:
+        """The data sets with accuracies of a metric, without their average."""
+        columns = [c for c in self.columns if c.metric == metric and not c.measure]
+        return [c.dataset for c in columns if c.dataset != AVERAGE]
 
     def cell(self, method: str, column: Column) -> Cell:
         return self.cells.get((method, column), Cell())

@@ -20,6 +20,7 @@ from .tree import (
     heading,
     holding_for_every_seed,
     is_zero_shot,
+    method_of,
     row_label,
     shots_of,
 )
@@ -27,9 +28,28 @@ from .tree import (
 Result = Mapping[str, Any]
 
 
+def headings(results: Sequence[Result], protocol: str) -> Callable[[Result], list[str]]:
+    """Tells the headings of the columns that a result of a table stands under."""
+    if protocol == "base2new":
+        return lambda r: [r["subset"]]
+    if protocol == "fewshot":
+        every = _shots(results)
+        return lambda r: every if is_zero_shot(r) else [heading(shots_of(r))]
+    return lambda r: ["source accuracy" if _is_on_source(r) else "accuracy"]
+
+
+def _shots(results: Sequence[Result]) -> list[str]:
+    shots = {shots_of(r) or 0 for r in results if not is_zero_shot(r)}
+    return [heading(n) for n in sorted(shots, key=lambda n: (n < 1, n))] or ["zero-shot"]
+
+
+def _is_on_source(r: Result) -> bool:
+    return "transfer" in r and r["transfer"].on_source
+
+
 def base_to_new(results: list[dict[str, Any]], datasets: Sequence[str] = ()) -> Grid:
     """Base, new and their harmonic mean a data set, and the same of the averaged columns."""
-    values = _cells(results, lambda r: [Column(r["dataset"], r["subset"])])
+    values = cells_of(results, headings(results, "base2new"))
     grid = _grid(results, values, ["base", "new"], datasets, "accuracy in per cent")
     cells, columns = dict(grid.cells), []
     for dataset in dict.fromkeys(c.dataset for c in grid.columns):
@@ -50,26 +70,13 @@ def by_shots(results: list[dict[str, Any]], datasets: Sequence[str] = ()) -> Gri
     Zero-shot methods stand under each number of shots, or in a column of their own if there is
     none.
     """
-    shots = {shots_of(r) or 0 for r in results if not is_zero_shot(r)}
-    metrics = [heading(n) for n in sorted(shots, key=lambda n: (n < 1, n))] or ["zero-shot"]
-    values = _cells(
-        results,
-        lambda r: [
-            Column(r["dataset"], metric)
-            for metric in (metrics if is_zero_shot(r) else [heading(shots_of(r))])
-        ],
-    )
+    values, metrics = cells_of(results, headings(results, "fewshot")), _shots(results)
     return _grid(results, values, metrics, datasets, "accuracy in per cent on all classes")
 
 
 def by_dataset(results: list[dict[str, Any]], datasets: Sequence[str] = ()) -> Grid:
     """Accuracy on each target of a transfer; on the source in a column of its own, if tested."""
-
-    def column(r: Result) -> Column:
-        on_source = "transfer" in r and r["transfer"].on_source
-        return Column(r["dataset"], "source accuracy" if on_source else "accuracy")
-
-    values = _cells(results, lambda r: [column(r)])
+    values = cells_of(results, headings(results, "cross_dataset"))
     sources = sorted({c for _, c in values if c.metric == "source accuracy"})
     targets = {key: cell for key, cell in values.items() if key[1] not in sources}
     asked = set(datasets) - {c.dataset for c in sources}
@@ -116,14 +123,23 @@ def rows_of(methods: Iterable[str], grid: Grid) -> list[str]:
     return list(dict.fromkeys(rows))
 
 
-def _cells(
-    results: Sequence[Result], columns: Callable[[Result], Iterable[Column]]
+def cells_of(
+    results: Sequence[Result], heads: Callable[[Result], Iterable[str]], measure: str = ""
 ) -> dict[tuple[str, Column], Cell]:
+    """The cells that each results file fills by itself.
+
+    Args:
+        heads: the headings that a result stands under.
+        measure: a key of results.json instead of accuracy, which each result has.
+
+    Raises:
+        ValueError: two results for one cell and seed.
+    """
     holds = holding_for_every_seed(results)
     members = defaultdict(list)
     for r in results:
-        for column in columns(r):
-            members[row_label(r), column].append(r)
+        for name in heads(r):
+            members[row_label(r), Column(r["dataset"], name, measure)].append(r)
     cells = {}
     for (row, column), found in members.items():
         by_seed: dict[int, Result] = {}
@@ -133,7 +149,7 @@ def _cells(
                 _refuse_both(row, column, first, r)
             if is_zero_shot(found[0]) != is_zero_shot(r):
                 _refuse_both(row, column, found[0], r)
-        values = {seed: r["accuracy"] for seed, r in by_seed.items()}
+        values = {seed: r[measure or "accuracy"] for seed, r in by_seed.items()}
         if holds(found[0]):
             cells[row, column] = Cell(dict([*values.items()][:1]), every_seed=True)
         else:
@@ -186,7 +202,7 @@ def _weights_note(results: Sequence[Result]) -> str:
     """Which weights were tested, by rule and split."""
     methods: dict[str, dict[str, None]] = defaultdict(dict)
     for r in results:
-        methods[_tested(r)][r["method"]] = None
+        methods[_tested(r)][method_of(r)] = None
     groups = [f"{rule} ({', '.join(names)})" for rule, names in methods.items()]
     marked = any(row_label(r).endswith(CHOSEN_ON_TEST) for r in results)
     unranked = "; rows chosen on test images are not ranked" if marked else ""

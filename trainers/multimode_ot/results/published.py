@@ -1,39 +1,153 @@
-"""Averages that the methods' own repositories publish, for reference rows. Not measured here.
-
-Base-to-new: ViT-B/16, mean over 11 data sets and 3 seeds, 16 shots; the harmonic mean is that of
-the averaged columns.
+"""Numbers that others published. None was measured by this project; `published_rows/README.md` says
+what the files hold and where it is from.
 """
 
-BASE_TO_NEW: dict[str, tuple[float, float, float]] = {
-    "CLIP": (69.34, 74.22, 71.70),
-    "CoOp": (82.69, 63.22, 71.66),
-    "CoCoOp": (80.47, 71.69, 75.83),
-    "VPT": (80.24, 73.43, 76.68),
-    "IVLP, language only": (81.72, 73.81, 77.56),
-    "IVLP": (82.15, 74.07, 77.90),
-    "MaPLe": (82.28, 75.14, 78.55),
-    "CoOp, table 2 of the MaPLe paper": (80.85, 70.02, 75.04),
-    "IVLP, 4 + 4 tokens, 20 epochs": (84.21, 71.79, 77.51),
-}
-BASE_TO_NEW_SOURCE = (
-    "MaPLe's README, model zoo and issue 31, the last one PromptSRC's README: ViT-B/16, mean over "
-    "11 data sets and 3 seeds"
-)
+from __future__ import annotations
 
-SHOTS = (1, 2, 4, 8, 16)
-# PLOT++ by DATASET.NAME, in the order of SHOTS; the average is over these eleven.
-PLOTPP: dict[str, tuple[float, ...]] = {
-    "Caltech101": (94.34, 94.69, 95.13, 95.51, 96.04),
-    "DescribableTextures": (54.57, 56.72, 62.43, 66.49, 71.43),
-    "EuroSAT": (65.41, 76.80, 83.21, 88.37, 92.00),
-    "FGVCAircraft": (28.60, 31.14, 35.29, 41.42, 46.74),
-    "OxfordFlowers": (80.48, 89.81, 92.93, 95.44, 97.56),
-    "Food101": (86.16, 86.33, 86.46, 86.58, 87.11),
-    "ImageNet": (66.45, 68.28, 70.40, 71.31, 72.60),
-    "OxfordPets": (91.89, 92.29, 92.55, 93.02, 93.59),
-    "StanfordCars": (68.81, 73.17, 76.25, 81.26, 84.55),
-    "SUN397": (66.77, 68.06, 71.73, 73.93, 76.03),
-    "UCF101": (74.31, 76.76, 79.76, 82.80, 85.34),
-    "average": (70.71, 74.00, 76.92, 79.65, 82.09),
-}
-FEW_SHOT_SOURCE = "PLOT++'s README: ViT-B/16, mean over 3 seeds; average over 11 data sets"
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from .grid import Column
+from .tree import AVERAGE, heading
+
+FOLDER = Path(__file__).with_name("published_rows")
+# Methods that their sources call otherwise than this project.
+OUR_NAMES = {"CLIP": "ZeroshotCLIP", "CLIP-Adapter": "CLIPAdapter"}
+# OpenAI's archives by their file names.
+_ARCHIVE = re.compile(r"(?:.*[/\\])?(RN50|RN101|ViT-B-16|ViT-B-32|ViT-L-14)\.pt")
+_METRICS = {"base": "base", "new": "new", "h": "H"}
+_DOES_NOT_FOLLOW = {"H": "printed H does not follow", AVERAGE: "printed average does not follow"}
+
+
+class PublishedCell(NamedTuple):
+    """One number, in per cent, and how it was made.
+
+    Attributes:
+        shots: 0: zero-shot.
+        seeds: how many it is a mean over; None where no source says.
+        selected_on: images that something was chosen on, "" if nothing was.
+        incomparable: why no run of this project has its settings, "" if one may.
+        computed: it is a mean of published numbers that was not printed.
+    """
+
+    value: float
+    shots: int
+    seeds: int | None
+    selected_on: str
+    remark: str
+    incomparable: str
+    source: str
+    computed: bool
+
+    @property
+    def chosen_on(self) -> list[str]:
+        """The kinds of `selected_on`."""
+        return self.selected_on.split(" or ") if self.selected_on else []
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """The numbers of one method from one hand on one backbone.
+
+    Attributes:
+        rerun_by: who ran a method that is not theirs, "" for the method's own paper.
+        cells: by column of a table.
+    """
+
+    method: str
+    rerun_by: str
+    backbone: str
+    cells: Mapping[Column, PublishedCell]
+
+    @property
+    def our_name(self) -> str:
+        """The method's name in this project."""
+        return OUR_NAMES.get(self.method, self.method)
+
+    @property
+    def trained(self) -> bool:
+        return any(cell.shots for cell in self.cells.values())
+
+    def label(self, backbones: set[str], shots: set[int]) -> str:
+        """How a table names the row: published, by whom, and what the runs of the table differ in.
+
+        Args:
+            backbones: of the runs in the table.
+            shots: that they were trained with; empty where each has its own column.
+        """
+        own = {cell.shots for cell in self.cells.values()}
+        chosen = sorted({part for cell in self.cells.values() for part in cell.chosen_on})
+        said = [
+            "published",
+            self.rerun_by and f"rerun by {self.rerun_by}",
+            self.backbone if backbones != {self.backbone} else "",
+            heading(max(own)) if self.trained and shots and shots != own else "",
+            f"selected on {' or '.join(chosen)}" if chosen else "",
+        ]
+        return f"{self.method} ({', '.join(filter(None, said))})"
+
+
+def backbone_name(name: str) -> str:
+    """A backbone as tables name it: `ViT-B/16` also of a file `ViT-B-16.pt`."""
+    archive = _ARCHIVE.fullmatch(name)
+    if not archive:
+        return name
+    return re.sub(r"(ViT-.)-", r"\1/", archive[1])
+
+
+@cache
+def published_rows(protocol: str) -> tuple[PublishedRow, ...]:
+    """All rows of a protocol, with cells as the file has them.
+
+    Of few-shot files, the numbers of zero-shot methods are in the columns of `zero-shot`.
+    """
+    found: dict[tuple[str, str, str], dict[Column, PublishedCell]] = {}
+    with (FOLDER / f"{protocol}.csv").open(encoding="utf-8", newline="") as stream:
+        for line in csv.DictReader(stream):
+            key = line["method"], line["rerun_by"], line["backbone"]
+            cells = found.setdefault(key, {})
+            for metric, value in _values(protocol, line):
+                cells[Column(line["dataset"], metric)] = _cell(metric, value, line)
+    return tuple(PublishedRow(*key, cells) for key, cells in found.items())
+
+
+def _values(protocol: str, line: Mapping[str, str]) -> Iterable[tuple[str, float]]:
+    if protocol == "base2new":
+        return [(metric, float(line[name])) for name, metric in _METRICS.items() if line[name]]
+    metric = "accuracy"
+    if protocol == "fewshot":
+        metric = heading(int(line["shots"])) if int(line["shots"]) else "zero-shot"
+    elif line["dataset"] == "ImageNet":
+        metric = "source accuracy"
+    return [(metric, float(line["accuracy"]))]
+
+
+def _cell(metric: str, value: float, line: Mapping[str, str]) -> PublishedCell:
+    remark, incomparable = line["remark"], line["incomparable"]
+    for where, words in _DOES_NOT_FOLLOW.items():
+        if where in (metric, line["dataset"]) and remark.startswith(words):
+            incomparable = incomparable or remark
+    return PublishedCell(
+        value,
+        int(line["shots"]),
+        int(line["seeds"]) if line["seeds"] else None,
+        line["selected_on"],
+        remark,
+        incomparable,
+        line["source"],
+        remark.startswith("computed"),
+    )
+
+
+@cache
+def usual_datasets(protocol: str) -> frozenset[str]:
+    """The data sets that published averages of a protocol are over."""
+    columns = {column for row in published_rows(protocol) for column in row.cells}
+    return frozenset(
+        c.dataset for c in columns if c.dataset != AVERAGE and c.metric != "source accuracy"
+    )

@@ -1,4 +1,4 @@
-"""A grid as text: the formats of a table, its notes, and published rows beside it."""
+"""A grid as text: the formats of a table, and its notes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from tabulate import tabulate
 
-from . import published
-from .grid import Cell, Column, Grid, PairedDifference
-from .tree import AVERAGE, CHOSEN_ON_TEST
+from .grid import Cell, Column, Grid
+from .measures import MEASURES
+from .tree import CHOSEN_ON_TEST
 
 MARKS = {  # best and second of a column, where a format can show it
     "markdown": ("**{}**", "<u>{}</u>"),
@@ -22,31 +22,10 @@ MARKS = {  # best and second of a column, where a format can show it
     "table": ("{}", "{}"),
 }
 MISSING = "missing"
+ORIGIN = ("shots", "selected_on", "computed", "remark", "source")  # of a published number
+KINDS = {"table": "simple", "markdown": "github", "latex": "latex_raw"}  # tabulate's names
 # What would be read as markup in names.
 SPECIAL = {"latex": r"[&%$#_{}]", "markdown": r"[|]"}
-
-
-def with_published(grid: Grid, protocol: str) -> Grid:
-    """The grid with the published averages as further rows, marked as such."""
-    cells, rows, columns = dict(grid.cells), [], list(grid.columns)
-    if protocol == "base2new":
-        source = published.BASE_TO_NEW_SOURCE
-        averages = [Column(AVERAGE, metric) for metric in ("base", "new", "H")]
-        columns += [c for c in averages if c not in columns]
-        for name, numbers in published.BASE_TO_NEW.items():
-            rows.append(f"{name} (published)")
-            for column, number in zip(averages, numbers, strict=True):
-                cells[rows[-1], column] = Cell({0: number})
-    elif protocol == "fewshot":
-        source = published.FEW_SHOT_SOURCE
-        rows.append("PLOT++ (published)")
-        for dataset, accuracies in published.PLOTPP.items():
-            for shots, number in zip(published.SHOTS, accuracies, strict=True):
-                cells[rows[-1], Column(dataset, f"{shots} shots")] = Cell({0: number})
-    else:
-        raise ValueError(f"no published averages are known for the protocol {protocol!r}")
-    note = f"{grid.note}\npublished rows: {source}"
-    return Grid(grid.methods + rows, columns, cells, note, frozenset(rows))
 
 
 def render(grid: Grid, style: str, interval: str = "std") -> str:
@@ -59,31 +38,45 @@ def render(grid: Grid, style: str, interval: str = "std") -> str:
     if style == "json":
         return _json(grid, interval)
     if style == "csv":
-        return _csv(grid, interval)
-    measured = [m for m in grid.methods if m not in grid.published]
-    ranked = [m for m in measured if not m.endswith(CHOSEN_ON_TEST)]
-    usual = max((len(grid.cell(m, c).by_seed) for m in measured for c in grid.columns), default=0)
-    rows = [[_plain(method, style)] for method in grid.methods]
+        return csv_text(csv_names(grid, interval), records(grid, interval))
+    usual = max(
+        (len(grid.cell(m, c).by_seed) for m in grid.measured for c in grid.columns), default=0
+    )
+    rows = [[plain(method, style)] for method in grid.methods]
     for column in grid.columns:
-        shown = {grid.cell(m, column).text for m in ranked if grid.cell(m, column).by_seed}
-        best = sorted(shown, key=float, reverse=True)
+        marks = dict(zip(_ranking(grid, column), MARKS[style], strict=False))
         for row, method in zip(rows, grid.methods, strict=True):
             cell = grid.cell(method, column)
-            own = method not in grid.published
-            text = _cell_text(cell, interval, usual) if own else _published_text(cell)
-            for mark, value in zip(MARKS[style], best, strict=False):
-                if method in ranked and cell.by_seed and cell.text == value:
-                    text = mark.format(text)
-            row.append(text)
-    headers = ["method", *(_plain(f"{c.dataset} {c.metric}", style) for c in grid.columns)]
-    kind = {"table": "simple", "markdown": "github", "latex": "latex_raw"}[style]
-    text = tabulate(rows, headers, tablefmt=kind, disable_numparse=True)
+            if method in grid.published:
+                row.append(cell.text() if cell.by_seed else "")
+                continue
+            text = _cell_text(cell, column, interval, usual)
+            ranked = cell.by_seed and not method.endswith(CHOSEN_ON_TEST)
+            row.append(marks.get(cell.text(_digits(column)), "{}").format(text) if ranked else text)
+    headers = ["method", *(plain(f"{c.dataset} {c.heading}", style) for c in grid.columns)]
+    text = tabulate(rows, headers, tablefmt=KINDS[style], disable_numparse=True)
     lines = [f"{line}." for line in (*grid.note.splitlines(), _spread_note(usual, interval))]
-    return f"{text}\n\n{_below(lines, style)}".replace("±", r"$\pm$" if style == "latex" else "±")
+    whole = f"{text}\n\n{below(lines, style)}"
+    return whole.replace("±", r"$\pm$") if style == "latex" else whole
 
 
-def _below(lines: Iterable[str], style: str) -> str:
-    """What follows a table; comments in LaTeX."""
+def _digits(column: Column) -> int:
+    return MEASURES[column.measure].digits if column.measure else 2
+
+
+def _ranking(grid: Grid, column: Column) -> list[str]:
+    """The means of runs as the column shows them, the best first; none of a cost."""
+    best = MEASURES[column.measure].best if column.measure else max
+    if best is None:
+        return []
+    ranked = [m for m in grid.measured if not m.endswith(CHOSEN_ON_TEST)]
+    cells = [grid.cell(method, column) for method in ranked]
+    shown = {cell.text(_digits(column)) for cell in cells if cell.by_seed}
+    return sorted(shown, key=float, reverse=best is max)
+
+
+def below(lines: Iterable[str], style: str) -> str:
+    """Text that follows a table; comments in LaTeX."""
     return "\n".join(f"% {line}" if style == "latex" else line for line in lines)
 
 
@@ -97,39 +90,41 @@ def _spread_note(usual: int, interval: str) -> str:
     return f"mean over {usual} seeds, or as many as (n=...) says, ± {spread[interval]}"
 
 
-def _plain(text: str, style: str) -> str:
+def plain(text: str, style: str) -> str:
+    """A name without what a format would read as markup."""
     return re.sub(SPECIAL[style], r"\\\g<0>", text) if style in SPECIAL else text
 
 
-def _cell_text(cell: Cell, interval: str, usual: int) -> str:
+def _cell_text(cell: Cell, column: Column, interval: str, usual: int) -> str:
     if not cell.by_seed:
         return MISSING
     count, spread = len(cell.by_seed), cell.spread(interval)
-    text = cell.text
-    if count > 1 and not math.isnan(spread):
-        text += f" ± {spread:.2f}"
+    digits = _digits(column)
+    text = cell.text(digits)
+    if count > 1 and not math.isnan(spread) and not (column.measure and spread == 0):
+        text += f" ± {spread:.{digits}f}"
     return text if count == usual else f"{text} (n={count})"
 
 
-def _published_text(cell: Cell) -> str:
-    return cell.text if cell.by_seed else ""
-
-
-def _records(grid: Grid, interval: str) -> list[dict]:
-    """One a cell; of what was not measured here, neither seeds nor spread are known."""
+def records(grid: Grid, interval: str) -> list[dict[str, Any]]:
+    """One a cell; of what was not measured here, no spread is known, but where it is from."""
     records = []
     for method in grid.methods:
         for column in grid.columns:
-            cell, own = grid.cell(method, column), method not in grid.published
+            cell, row = grid.cell(method, column), grid.published.get(method)
             record: dict[str, Any] = {
                 "method": method,
                 "dataset": column.dataset,
-                "metric": column.metric,
+                "metric": column.heading,
+                "mean": _or_none(cell.mean),
+                interval: None if row else _or_none(cell.spread(interval)),
+                "seeds": None if row else len(cell.by_seed),
+                "by_seed": {} if row else dict(cell.by_seed),
             }
-            record["mean"] = _or_none(cell.mean)
-            record[interval] = _or_none(cell.spread(interval)) if own else None
-            record["seeds"] = len(cell.by_seed) if own else None
-            record["by_seed"] = dict(cell.by_seed) if own else {}
+            if row:
+                found = row.cells.get(column)
+                record |= {"rerun_by": row.rerun_by, "backbone": row.backbone}
+                record |= {key: getattr(found, key, None) for key in ORIGIN}
             records.append(record)
     return records
 
@@ -139,35 +134,19 @@ def _or_none(value: float) -> float | None:
 
 
 def _json(grid: Grid, interval: str) -> str:
-    return json.dumps({"note": grid.note, "cells": _records(grid, interval)}, indent=2)
+    return json.dumps({"note": grid.note, "cells": records(grid, interval)}, indent=2)
 
 
-def _csv(grid: Grid, interval: str) -> str:
+def csv_names(grid: Grid, interval: str) -> list[str]:
+    """The columns that a table has as CSV."""
+    own = ["method", "dataset", "metric", "mean", interval, "seeds"]
+    return own + (["rerun_by", "backbone", *ORIGIN] if grid.published else [])
+
+
+def csv_text(names: list[str], records: Iterable[dict[str, Any]]) -> str:
+    """Records as CSV, of these keys; what a record lacks is empty."""
     stream = io.StringIO()
-    names = ["method", "dataset", "metric", "mean", interval, "seeds"]
     writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_records(grid, interval))
+    writer.writerows(records)
     return stream.getvalue().rstrip("\n")
-
-
-def with_differences(
-    text: str, style: str, names: Sequence[str], found: Sequence[PairedDifference]
-) -> str:
-    """A rendered grid with the paired differences of two methods.
-
-    Raises:
-        ValueError: the style is `csv`, which has no place for them.
-    """
-    first, second = names
-    if style == "csv":
-        raise ValueError("--paired has no place in --format csv: take json")
-    if style == "json":
-        pairs = [{"first": first, "second": second} | d._asdict() for d in found]
-        return json.dumps(json.loads(text) | {"paired": pairs}, indent=2)
-    lines = [
-        f"{first} - {second}, {d.metric}: {d.mean:+.2f} points, 95% bootstrap interval "
-        f"[{d.low:+.2f}, {d.high:+.2f}], {d.pairs} pairs"
-        for d in found
-    ]
-    return f"{text}\n\n{_below(lines, style)}"

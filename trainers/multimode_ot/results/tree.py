@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import defaultdict
@@ -242,20 +243,33 @@ def _is_per_cent(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value <= 100  # NaN is neither
 
 
+def _is_amount(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
 _NAME = (_is_name, "a name")
+_PER_CENT = (_is_per_cent, "a number from 0 to 100")
+_AMOUNT = (_is_amount, "a number from 0")
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "method": _NAME,
     "dataset": (lambda value: _is_name(value) and value != AVERAGE, "a data set's name"),
     "subset": _NAME,
     "shots": _whole(-1),
     "seed": _whole(-1),
-    "accuracy": (_is_per_cent, "a number from 0 to 100"),
+    "accuracy": _PER_CENT,
 }
 # Older files lack these.
 _LATER_FIELDS = {
     "epoch": _whole(0),
     "trained_parameters": _whole(0),
     "skipped": _whole(0),
+    "correct": _whole(0),
+    "total": _whole(0),
+    "seconds": _AMOUNT,
+    "peak_memory_mb": _AMOUNT,
+    **dict.fromkeys(("top5", "ece", "mean_class_accuracy", "macro_f1"), _PER_CENT),
+    "backbone": _NAME,
+    "split": _NAME,
     "config_hash": _NAME,
     "regularisers": (
         lambda value: isinstance(value, list) and all(map(_is_name, value)),

@@ -105,7 +105,8 @@ class PromptTrainer(TrainerX):
         settings.defrost()
         settings.PREC = "fp32"  # as the backbone was loaded: nothing is copied
         with torch.random.fork_rng(devices=[]):
-            model = build_model(self.method.name, clip, ["x"], settings)
+            name = self.method.name
+            model = build_model(name, clip, ["x"], settings, dataset=cfg.DATASET.NAME)
         if self.method.trains:
             try:
                 optim = build_optimizer(model.prompt_learner, cfg.OPTIM)
@@ -134,7 +135,6 @@ class PromptTrainer(TrainerX):
         for names in one_prompt(classnames, clip.context_length):
             print(f"Of the classes {', '.join(map(repr, names))} only the first can be predicted")
         self.model = build_model(name, clip, classnames, cfg, self.device, unique_names=False)
-        self.model.dataset = cfg.DATASET.NAME
         self.class_features: Any = None
 
         learner = self.model.prompt_learner
