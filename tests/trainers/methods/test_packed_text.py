@@ -3,11 +3,14 @@
 import pytest
 import torch
 from multimode_ot import build_model, load_clip
-from multimode_ot.backbone import packed_text
+from multimode_ot.backbone import encoders, packed_text
 from multimode_ot.backbone.class_tokens import embed_classes, insert_context
 from multimode_ot.backbone.encoders import encode_text_pooled, normalised
 from multimode_ot.backbone.packed_text import PackedClasses
 from multimode_ot.methods.build import default_settings
+from multimode_ot.methods.coop import CoOp
+from multimode_ot.methods.ivlp import IVLP
+from multimode_ot.methods.maple import MaPLe
 from parity import random_images
 from random_clip import random_state
 from two_ways import CLASSES, assert_same
@@ -26,7 +29,13 @@ METHODS = {
     "IVLP": ("IVLP", {"CTX_INIT": "", "N_CTX_TEXT": 3}),
     "PLOT": ("PLOT", {"N": 3, "N_CTX": 4}),
 }
+PADDED = {
+    "contexts of classes": {"CSC": True},
+    "names in the middle": {"CLASS_TOKEN_POSITION": "middle"},
+    "names in front": {"CLASS_TOKEN_POSITION": "front"},
+}
 any_method = pytest.mark.parametrize(("method", "changes"), METHODS.values(), ids=METHODS)
+where_sharing_ends = pytest.mark.parametrize("changes", PADDED.values(), ids=PADDED)
 any_classes = pytest.mark.parametrize("names", CLASSES.values(), ids=CLASSES)
 
 
@@ -142,13 +151,74 @@ def test_evaluation_holds_one_layer_and_so_takes_larger_chunks(clip):
     assert len(training) > len(sizes) and max(training) < max(sizes)
 
 
-@pytest.mark.parametrize("changes", [{"CSC": True}, {"CLASS_TOKEN_POSITION": "middle"}])
+@where_sharing_ends
 def test_where_sharing_ends_prompts_stay_padded(clip, changes):
     names = ["cat", "a bird that nobody has ever seen"]
     model = model_of(clip, "CoOp", {"N_CTX": 4} | changes, names)
     longest = 1 + 4 + 7 + 2
     first, last = rows_of_the_towers(model, model.class_features)
     assert (first, last) == (len(names) * longest, len(names))
+
+
+@where_sharing_ends
+def test_padded_prompts_run_in_chunks_too(clip, changes, monkeypatch):
+    names = [f"cat {i}" for i in range(40)]
+    model = model_of(clip, "CoOp", {"MEMORY_MB": 1} | changes, names)
+    sizes, run = [], encoders.encode_text
+    monkeypatch.setattr(
+        encoders,
+        "encode_text",
+        lambda clip, rows, *a: (sizes.append(len(rows)), run(clip, rows, *a))[1],
+    )
+    whole = lambda: (setattr(model.cfg, "MEMORY_MB", 100), model.class_features())[1]  # noqa: E731
+    chunked = lambda: (setattr(model.cfg, "MEMORY_MB", 1), model.class_features())[1]  # noqa: E731
+    assert_same(model, whole, chunked)
+    at_once, *chunks = sizes
+    assert at_once == len(names) and len(chunks) > 2
+    assert sum(chunks) == 2 * len(names) - chunks[len(chunks) // 2]  # the last one runs once
+    sizes.clear()
+    with torch.no_grad():  # one layer of three is held
+        chunked()
+    assert max(sizes) > max(chunks)
+
+
+class Between(CoOp):
+    """A frozen word stands between the learned context and the names."""
+
+    @property
+    def prefix(self):
+        return super().prefix + " the"
+
+
+class Deep(IVLP):
+    def loss_terms(self, seen):
+        return super().loss_terms(seen) | {"pull": self.class_features().square().sum()}
+
+
+class Marked(CoOp):
+    """Tokens of single classes."""
+
+    def rows(self, context):
+        return super().rows(context) * torch.arange(1, 1 + len(self.classnames))[:, None, None]
+
+
+class Declared(MaPLe):
+    sharing = False
+
+
+@pytest.mark.parametrize(
+    ("method", "packed"), [(Between, True), (Deep, True), (Marked, False), (Declared, False)]
+)
+def test_a_method_that_derives_from_one_runs_as_its_prompts_allow(clip, method, packed):
+    names = CLASSES["very different names"]
+    base = method.__bases__[0].name
+    stock = model_of(clip, base, {"CTX_INIT": "a photo"}, names)
+    torch.manual_seed(0)
+    model, images = method(stock.clip, names, stock.cfg, stock.precision), random_images(SHAPE)
+    assert hasattr(model, "classes") == packed and hasattr(model, "embeddings") != packed
+    if method is not Marked:
+        slow = lambda: padded_features(model, images)  # noqa: E731
+        assert_same(model, slow, lambda: packed_features(model, images))
 
 
 @any_method

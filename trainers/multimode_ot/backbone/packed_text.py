@@ -15,16 +15,14 @@ tokens of tails (`N * T` of each class), `b` tokens of a context, `w` width, `h`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import groupby
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from .class_tokens import check_classnames, insert_context, readable, tokenize
 from .clip import CLIP
-from .encoders import project_text
+from .encoders import project_text, run_again
 from .layers import attend
 from .tails import ALL, Group, attend_behind, pick, split_groups, tokens
 
@@ -136,7 +134,8 @@ class PackedClasses(nn.Module):
         """
         heads, seen = self.run_heads(clip, context, deep)
         *others, last = self.chunks(clip, memory, len(context))
-        tails = [*self.run_again(clip, others, ALL, seen), self.run_tails(clip, *last, ALL, seen)]
+        tails = [run_again(self.run_tails, clip, *part, ALL, seen) for part in others]
+        tails.append(self.run_tails(clip, *last, ALL, seen))
         return clip.ln_final(torch.cat([heads.flatten(0, 1), *tails]))
 
     def features(
@@ -155,7 +154,8 @@ class PackedClasses(nn.Module):
         seen: list[Tensor] = []
         heads = self.head_inputs(clip, context)
         final = self.run_tails(clip, *last, self.eos, seen, heads, deep)
-        outputs = torch.cat([*self.run_again(clip, others, self.eos, seen), final])  # (K * N, w)
+        tails = [run_again(self.run_tails, clip, *part, self.eos, seen) for part in others]
+        outputs = torch.cat([*tails, final])  # (K * N, w)
         outputs = outputs.unflatten(0, (len(self.order), -1))[self.order]
         return project_text(clip, clip.ln_final(outputs))
 
@@ -172,17 +172,6 @@ class PackedClasses(nn.Module):
         parts = split_groups(self.groups, most)
         words = self.tail_words.split([tokens(part) for part in parts])
         return list(zip(parts, words, strict=True))
-
-    def run_again(
-        self,
-        clip: CLIP,
-        chunks: Sequence[tuple[Sequence[Group], Tensor]],
-        wanted: slice,
-        seen: list[Tensor],
-    ) -> list[Tensor]:
-        """`run_tails` of each chunk, now and in the backward pass."""
-        run = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
-        return [run(self.run_tails, clip, *part, wanted, seen) for part in chunks]
 
     def head_inputs(self, clip: CLIP, context: Tensor) -> Tensor:
         """The heads in front of the first layer, `(N, P, w)`."""

@@ -53,7 +53,8 @@ class CoOp(LearnedContext):
 
     @property
     def sharing(self) -> bool:
-        return not self.cfg.CSC and self.cfg.CLASS_TOKEN_POSITION == "end"
+        generic = not self.cfg.CSC and self.cfg.CLASS_TOKEN_POSITION == "end"
+        return generic and type(self).rows is CoOp.rows
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Also raises `ValueError` for other classes than those of a class-specific context."""
