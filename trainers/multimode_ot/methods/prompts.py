@@ -26,6 +26,13 @@ CONTEXT_SETTINGS: Settings = {
     "N_CTX": Setting(16, "context vectors; with CTX_INIT: as many as it has words", least=1),
     "CTX_INIT": Setting("", "words that start the context; random without"),
 }
+TEXT_MEMORY: Settings = {
+    "MEMORY_MB": Setting(
+        8192,
+        "what training may hold of the text tower; beyond it classes run in chunks, twice",
+        least=1,
+    ),
+}
 
 
 class Prompts(NamedTuple):
