@@ -16,6 +16,7 @@ from multimode_ot.config import Check, Setting
 from multimode_ot.methods import find_method
 from multimode_ot.methods.base import PromptedCLIP, settings_path
 from multimode_ot.methods.build import default_settings, limit_depths
+from multimode_ot.methods.on_features import OnFeatures
 from multimode_ot.regularisers import REGULARISERS
 from multimode_ot.training.step import training_step
 from parity import NAMES
@@ -64,12 +65,15 @@ class Case:
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
         torch.manual_seed(seed)
-        return build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        model = build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        return give_features(model, seed)
 
     def as_trained(self, names=NAMES, **more: Any) -> PromptedCLIP:
         """A model in evaluation mode whose prompts are far from where they start."""
         model = self.build(names, **more).eval()
         generator = torch.Generator().manual_seed(1)
+        if self.fitted:
+            model.fit(*features_for(model, 0))
         with torch.no_grad():
             for tensor in model.prompt_learner.parameters():
                 tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
@@ -84,6 +88,11 @@ class Case:
     def trains(self) -> bool:
         return bool(find_method(self.method).trains)
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it is trained in one go, without steps."""
+        return getattr(find_method(self.method), "fits_at_once", False)
+
     def refusal(self) -> str:
         """Why its settings are refused before anything is loaded; "" if they are not."""
         method = find_method(self.method)
@@ -92,6 +101,23 @@ class Case:
         except ValueError as error:
             return str(error)
         return ""
+
+
+def features_for(model: OnFeatures, seed: int) -> tuple[Tensor, Tensor]:
+    """Random features of two images a class, of as many passes as the method wants, and labels."""
+    labels = torch.arange(2 * len(model.classnames)) % len(model.classnames)
+    shape = (max(1, model.passes()), len(labels), model.clip.embed_width)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)), labels
+
+
+def give_features(model: PromptedCLIP, seed: int = 0) -> PromptedCLIP:
+    """What a trainer gives a method on features before its first step; others need nothing."""
+    if isinstance(model, OnFeatures):
+        features, labels = features_for(model, seed)
+        model.encoded = lambda split: (features[0], labels)
+        if model.passes():
+            model.collect(features, labels)
+    return model
 
 
 def logits(model: PromptedCLIP, images: Tensor) -> Tensor:
@@ -128,9 +154,9 @@ class Training:
             for part in parts:
                 part.epoch_ended(model, self.done, self.epochs)
         if self.done == self.epochs:
-            model.training_ended()
             for part in parts:
                 part.training_ended(model)
+            model.training_ended()
         return summaries
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:
@@ -277,7 +303,7 @@ def refused(method: str) -> list[Case]:
 ARGUMENTS = {
     "method": lambda method: [method],
     "case": cases,
-    "learner": lambda method: [case for case in cases(method) if case.trains],
+    "learner": lambda method: [c for c in cases(method) if c.trains and not c.fitted],
     "choice": lambda method: list(choices(method)),
     "taken": taken,
     "refused": refused,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .class_tokens import readable, tokenize
 from .clip import CLIP
-from .encoders import encode_text_pooled, normalised
+from .encoders import encode_text, encode_text_pooled, normalised
 
 
 def template_features(
@@ -23,6 +23,7 @@ def template_features(
     unit: bool = True,
     whole: bool = True,
     raw_names: bool = False,
+    projection: Tensor | None = None,
 ) -> Tensor:
     """The mean over templates of the features of `K` classes, `(K, d)`, in float32 at least.
 
@@ -32,6 +33,7 @@ def template_features(
         unit: normalise each template's features before the mean is taken.
         whole: normalise the mean.
         raw_names: leave the underscores in the names; else they become spaces.
+        projection: `(w_t, d)`, in the place of CLIP's own text projection.
 
     Raises:
         ValueError: a prompt that does not fit the context.
@@ -42,7 +44,11 @@ def template_features(
         ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
         eos = ids.argmax(-1)  # the EOS has the highest id
         embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
-        features = encode_text_pooled(clip, embeddings, eos)
+        if projection is None:
+            features = encode_text_pooled(clip, embeddings, eos)
+        else:
+            outputs = encode_text(clip, embeddings, only=eos)
+            features = outputs @ projection.to(outputs.dtype)
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         per_template.append(normalised(features) if unit else wide)
     mean = torch.stack(per_template).mean(0)

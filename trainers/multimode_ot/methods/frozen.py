@@ -29,6 +29,7 @@ class FrozenFeatures:
         unit: bool = True,
         whole: bool = True,
         raw_names: bool = False,
+        projection: Tensor | None = None,
     ) -> Tensor:
         """Frozen CLIP's features of the current classes, `(K, d)`, constant; computed at the first
         call, in float32 whatever the towers compute in, again for other classes, never saved.
@@ -38,8 +39,10 @@ class FrozenFeatures:
             unit: normalise each before they are averaged.
             whole: normalise the average.
             raw_names: leave the underscores in the class names.
+            projection: `(w_t, d)`, in the place of CLIP's own text projection.
         """
-        key, device = (templates, unit, whole, raw_names), self.clip.logit_scale.device
+        key = (templates, unit, whole, raw_names, projection)
+        device = self.clip.logit_scale.device
         if key not in self._frozen_text:
             # Without autocast, so that training and evaluation have the same text.
             plain = torch.autocast(device.type, enabled=False)
