@@ -36,6 +36,9 @@ BUILT_IN = {
     "VPT": "vpt",
     "PLOT": "plot",
     "TaskRes": "taskres",
+    "CLIPAdapter": "clip_adapter",
+    "TipAdapter": "tip_adapter",
+    "TipAdapterF": "tip_adapter_f",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 
