@@ -2,7 +2,9 @@
 
 from .templates import DATASET_TEMPLATES, DEFAULT_TEMPLATE, IMAGENET_TEMPLATES
 
-_ONE: dict[str, tuple[str, ...]] = {name: (template,) for name, template in DATASET_TEMPLATES.items()}
+_ONE: dict[str, tuple[str, ...]] = {
+    name: (template,) for name, template in DATASET_TEMPLATES.items()
+}
 
 # CLIP-Adapter, with a template a data set: CoOp's.
 CLIP_ADAPTER_TEMPLATES = _ONE
