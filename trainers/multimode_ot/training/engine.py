@@ -165,7 +165,8 @@ class PromptTrainer(TrainerX):
         if self.run.tuned_on() != "val":
             return
         self._require_validation_images(key, "val", "none")
-        if self.run.record["data"].get("val", {}).get("also_in_test"):
+        val = self.run.record["data"]["val"]
+        if val["also_in_test"] == val["images"]:
             raise ValueError(
                 f"{key} 'val': the validation images of {self.cfg.DATASET.NAME} are its test images"
                 ", so nothing may be chosen on them: use 'none'"
