@@ -27,6 +27,7 @@ from ..regularisers import Seen
 from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
 from .nonfinite import raise_for_nonfinite
+from .stages import Stage
 
 
 class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
@@ -48,6 +49,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         learned: the sides whose features depend on it, of "text" and "image".
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
             rounding; "" if they do not.
+        stages: the runs that train it, in their order, which the scripts chain; none: one run.
         configs: another method, whose published configs the scripts take where it has none.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
@@ -67,6 +69,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
     batch_dependence: ClassVar[str] = ""
+    stages: ClassVar[tuple[Stage, ...]] = ()
     configs: ClassVar[str] = ""
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
@@ -191,12 +194,23 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
             text, vision: which towers it rules.
         """
         check, clip = Check(self.cfg, settings_path(self.name)), self.clip
-        if vision and not clip.is_vit:
-            check.refuse(key, f"{clip.name} is a ResNet, which takes no visual prompts")
+        if vision:
+            self.check_vit(key)
         if text:
             check.at_most(key, clip.text_layers, f"{clip.name} has so many text layers")
         if vision:
             check.at_most(key, clip.vision_layers, f"{clip.name} has so many visual layers")
+
+    def check_vit(self, key: str) -> None:
+        """Refuse a setting that asks for visual prompts on a ResNet."""
+        if not self.clip.is_vit:
+            check = Check(self.cfg, settings_path(self.name))
+            check.refuse(key, f"{self.clip.name} is a ResNet, which takes no visual prompts")
+
+    def trained(self) -> list[nn.Parameter]:
+        """What the optimiser gets: parameters of the prompt learner, but those that a stage
+        leaves alone (`requires_grad` False)."""
+        return [p for p in self.prompt_learner.parameters() if p.requires_grad]
 
     def pop_unconverged(self) -> int:
         """Transport problems that hit the iteration cap since the last call."""

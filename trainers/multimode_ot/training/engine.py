@@ -109,7 +109,7 @@ class PromptTrainer(TrainerX):
             model = build_model(name, clip, ["x"], settings, dataset=cfg.DATASET.NAME)
         if self.method.trains:
             try:
-                optim = build_optimizer(model.prompt_learner, cfg.OPTIM)
+                optim = build_optimizer(model.trained(), cfg.OPTIM)
                 build_lr_scheduler(optim, cfg.OPTIM)
             except Exception as error:  # torch has no common type for what it refuses
                 if isinstance(error, TypeError) and "positional argument" in str(error):
@@ -138,14 +138,14 @@ class PromptTrainer(TrainerX):
         self.class_features: Any = None
 
         learner = self.model.prompt_learner
-        trained = sum(p.numel() for p in learner.parameters())
+        trained = sum(p.numel() for p in self.model.trained())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
             initial = read_checkpoint(cfg.MODEL.INIT_WEIGHTS)
             self._load_prompts(cfg.MODEL.INIT_WEIGHTS, initial, self.model)
         if not self.method.trains:
             return
-        self.optim = build_optimizer(learner, cfg.OPTIM)
+        self.optim = build_optimizer(self.model.trained(), cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         put_record(self.sched, self.run.record)
         # The original's key names, so that its own programs can load what is saved here.

@@ -166,7 +166,6 @@ class Run:
         directory = self.folder.directory
         predictions.write(directory, cfg.DATASET.ROOT)
         dataset = trainer.dm.dataset
-        learner = model.prompt_learner
         measures = predictions.measures()
         path = write_results(
             directory,
@@ -182,7 +181,7 @@ class Run:
                 "selection": selection,
                 **measures,
                 "skipped": len(getattr(dataset, split) or ()) - measures["total"],
-                "trained_parameters": sum(p.numel() for p in learner.parameters()) if trains else 0,
+                "trained_parameters": sum(p.numel() for p in model.trained()) if trains else 0,
                 "seconds": time.time() - getattr(trainer, "time_start", self.started),
                 "peak_memory_mb": peak_memory_mb(),
                 "device": device_name(trainer.device),
