@@ -1,5 +1,6 @@
 """A method beside a slow reference in float64: logits, loss terms, gradients, three steps."""
 
+import random
 from collections.abc import Callable, Sequence
 
 import torch
@@ -56,11 +57,13 @@ def assert_same_training(
     for step in range(steps):
         images = random_views(shape, 3, views, seed=step)
         labels = torch.arange(3) % len(model.classnames)
+        random.seed(step)  # the same draws on both sides
         logits, terms = slow(leaves, [view.double() for view in images], labels)
         loss = sum(terms.values())
         found = model.train()(images[0]).detach()
         errors["logits"] = max(errors["logits"], (found - logits).abs().max().item())
         given = images if views > 1 else images[0]
+        random.seed(step)
         summary = training_step(model, fast, scaler, given, labels)
         exact.zero_grad()
         loss.backward()

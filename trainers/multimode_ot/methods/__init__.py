@@ -36,6 +36,7 @@ BUILT_IN = {
     "VPT": "vpt",
     "PLOT": "plot",
     "PLOTPP": "plotpp",
+    "CoPrompt": "coprompt",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 

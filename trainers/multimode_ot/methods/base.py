@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -47,6 +48,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         settings: its own settings; those of its bases are added.
         trains: what is trained, in a few words; "" for nothing.
         learned: the sides whose features depend on it, of "text" and "image".
+        views: how many augmentations of an image a training step wants; `Seen` has the others.
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
             rounding; "" if they do not.
         stages: the runs that train it, in their order, which the scripts chain; none: one run.
@@ -68,6 +70,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     }
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
+    views: ClassVar[int] = 1
     batch_dependence: ClassVar[str] = ""
     stages: ClassVar[tuple[Stage, ...]] = ()
     configs: ClassVar[str] = ""
@@ -119,6 +122,12 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         check.declared(cls.all_settings())
         regularisers.check_listed(check, cls)
 
+    @classmethod
+    def training_files(cls, settings: CfgNode, dataset: str) -> dict[str, Path]:
+        """Files that training alone reads, by setting, as far as they are there: a run's record has
+        their content, not their names (`results.results_json.FREE_SETTINGS` lists these)."""
+        return {}
+
     def build_prompt_learner(self) -> nn.Module:
         """The module of all trained parameters, float32. Reads `self.clip` and `self.cfg`."""
         return nn.Module()
@@ -160,6 +169,13 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         """The loss of a batch as named scalars; their sum, with those of the regularisers, is
         minimised, and each is shown by its name."""
         return {"cross_entropy": F.cross_entropy(seen.logits, seen.labels)}
+
+    def training_starts(self) -> None:
+        """Called before the first step: refuse here what only training needs.
+
+        Raises:
+            OSError, ValueError: it is not there.
+        """
 
     def change_gradients(self, trained: Sequence[Tensor]) -> None:
         """Change `.grad` of the trained tensors in place, before the optimiser's step."""

@@ -71,7 +71,11 @@ class PromptTrainer(TrainerX):
             raise ValueError(f"OPTIM.MAX_EPOCH is {cfg.OPTIM.MAX_EPOCH}, but must be at least 1")
         for key, (value, wanted, reason) in {
             "INPUT.NO_TRANSFORM": (cfg.INPUT.NO_TRANSFORM, False, "CLIP takes tensors"),
-            "DATALOADER.K_TRANSFORMS": (cfg.DATALOADER.K_TRANSFORMS, 1, "one view is trained on"),
+            "DATALOADER.K_TRANSFORMS": (
+                cfg.DATALOADER.K_TRANSFORMS,
+                cls.method.views,
+                f"so many views of an image {cls.method.name} trains on",
+            ),
             "OPTIM.STAGED_LR": (cfg.OPTIM.STAGED_LR, False, "prompts have no layers"),
         }.items():
             if value != wanted:
@@ -163,6 +167,7 @@ class PromptTrainer(TrainerX):
             return
         if self.cfg.TEST.FINAL_MODEL == "best_val":
             self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
+        self.model.training_starts()
         self.run.trains = True
         super().train()
 
@@ -189,8 +194,12 @@ class PromptTrainer(TrainerX):
             except ValueError as error:
                 raise ValueError(f"{self.cfg.RESUME or self.output_dir}: {error}") from None
 
-    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor | list[Tensor], Tensor]:
+        """Images, of several views a list, and labels."""
+        images, labels = batch["img"], batch["label"].to(self.device)
+        if isinstance(images, Tensor):
+            return images.to(self.device), labels
+        return [view.to(self.device) for view in images], labels
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         try:

@@ -3,6 +3,7 @@ output folder and its checkpoints are made of the same, and what was tested in t
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -204,11 +205,15 @@ def settings_record(cfg: CfgNode, method: type[PromptedCLIP]) -> dict[str, Any]:
     """
     initial = cfg.MODEL.INIT_WEIGHTS
     state = read_checkpoint(initial)["state_dict"] if initial else None
+    settings = cfg.TRAINER[method.name.upper()]
+    files = method.training_files(settings, cfg.DATASET.NAME)
+    digests = {key: hashlib.sha256(file.read_bytes()).hexdigest() for key, file in files.items()}
     return {
         "method": method.name,
         "method_version": method.version,
         "settings": settings_of_run(cfg, bool(method.trains)),
         "initial_weights": state and tensors_digest(state),
+        **({"training_files": digests} if digests else {}),
     }
 
 
