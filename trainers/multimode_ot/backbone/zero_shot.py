@@ -17,24 +17,32 @@ from .encoders import encode_text_pooled, normalised
 
 
 def template_features(
-    clip: CLIP, classnames: Sequence[str], templates: Sequence[str], unit: bool = True
+    clip: CLIP,
+    classnames: Sequence[str],
+    templates: Sequence[str],
+    unit: bool = True,
+    whole: bool = True,
+    raw_names: bool = False,
 ) -> Tensor:
-    """The mean over templates of the features of `K` classes, `(K, d)`, unit vectors, in float32 at
-    least.
+    """The mean over templates of the features of `K` classes, `(K, d)`, in float32 at least.
 
     Args:
-        classnames: `K` names; underscores become spaces.
+        classnames: `K` names.
         templates: with `{}` for the name.
         unit: normalise each template's features before the mean is taken.
+        whole: normalise the mean.
+        raw_names: leave the underscores in the names; else they become spaces.
 
     Raises:
         ValueError: a prompt that does not fit the context.
     """
     per_template = []
     for template in templates:
-        features = text_features(clip, [template.format(readable(name)) for name in classnames])
+        texts = [template.format(n if raw_names else readable(n)) for n in classnames]
+        features = text_features(clip, texts)
         per_template.append(normalised(features) if unit else features)
-    return normalised(torch.stack(per_template).mean(0))
+    mean = torch.stack(per_template).mean(0)
+    return normalised(mean) if whole else mean
 
 
 def text_features(clip: CLIP, texts: Sequence[str]) -> Tensor:

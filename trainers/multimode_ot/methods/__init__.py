@@ -37,6 +37,7 @@ BUILT_IN = {
     "PLOT": "plot",
     "PLOTPP": "plotpp",
     "CoPrompt": "coprompt",
+    "TaskRes": "taskres",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 

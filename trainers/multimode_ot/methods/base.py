@@ -25,13 +25,15 @@ from ..backbone.precision import Precision
 from ..backbone.state_dicts import require_tensors
 from ..config import PRECISIONS, Check, Setting, Settings
 from ..regularisers import Seen
+from .fit import FitsBackbone, settings_path  # noqa: F401  (where others look for it)
 from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
 from .nonfinite import raise_for_nonfinite
 from .stages import Stage
+from .steps import Steps
 
 
-class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
+class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
     """Normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
 
     Args:
@@ -53,6 +55,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
             rounding; "" if they do not.
         stages: the runs that train it, in their order, which the scripts chain; none: one run.
         configs: another method, whose published configs the scripts take where it has none.
+        steps: how its steps are taken, where that is not the usual way.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
 
@@ -74,6 +77,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     batch_dependence: ClassVar[str] = ""
     stages: ClassVar[tuple[Stage, ...]] = ()
     configs: ClassVar[str] = ""
+    steps: ClassVar[Steps] = Steps()
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
 
@@ -186,11 +190,32 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         own = type(self).change_gradients is not PromptedCLIP.change_gradients
         return own or any(part.changes_gradients for part in self.regularisers.values())
 
+    def optimiser_arguments(self) -> dict[str, Any]:
+        """What the optimiser is to have besides the config's values, such as `eps`."""
+        return {}
+
     def epoch_ended(self, epoch: int, epochs: int) -> None:
         """Called after the last step of epoch `epoch` (from 1) of `epochs`."""
 
     def training_ended(self) -> None:
         """Called after the last epoch, before its checkpoint is saved and the model is tested."""
+
+    def training_state(self) -> dict[str, Any]:
+        """What a checkpoint needs besides the prompts to go on from: tensors and plain data."""
+        return {}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from `training_state()` of a checkpoint."""
+
+    @property
+    def new_is_zero_shot(self) -> bool:
+        """Whether some current class has no trained row and is left to zero-shot CLIP."""
+        return False
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """Hyper-parameters that training has chosen, by name, for the results."""
+        return {}
 
     def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
         """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
@@ -201,27 +226,6 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         return ""
 
     # What all share.
-
-    def check_depth(self, key: str, text: bool, vision: bool) -> None:
-        """Refuse a depth for which the backbone has too few layers, and visual prompts on a ResNet.
-
-        Args:
-            key: the setting that holds the depth.
-            text, vision: which towers it rules.
-        """
-        check, clip = Check(self.cfg, settings_path(self.name)), self.clip
-        if vision:
-            self.check_vit(key)
-        if text:
-            check.at_most(key, clip.text_layers, f"{clip.name} has so many text layers")
-        if vision:
-            check.at_most(key, clip.vision_layers, f"{clip.name} has so many visual layers")
-
-    def check_vit(self, key: str) -> None:
-        """Refuse a setting that asks for visual prompts on a ResNet."""
-        if not self.clip.is_vit:
-            check = Check(self.cfg, settings_path(self.name))
-            check.refuse(key, f"{self.clip.name} is a ResNet, which takes no visual prompts")
 
     def trained(self) -> list[nn.Parameter]:
         """What the optimiser gets: parameters of the prompt learner, but those that a stage
@@ -252,12 +256,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
                 on CUDA does not look, since that would stall the device; the trainer looks at the
                 loss, which it reads anyway, and then calls `diagnose`.)
         """
-        size = (3, self.clip.resolution, self.clip.resolution)
-        if images.ndim != 4 or tuple(images.shape[1:]) != size:
-            raise ValueError(
-                f"images of shape {tuple(images.shape)}: {self.clip.name} takes "
-                f"(B, {', '.join(map(str, size))})"
-            )
+        self.check_images(images)
         with self.tower_context(images.device):
             image = self.image_features(images)
             text = self.class_features() if class_features is None else class_features
@@ -269,6 +268,15 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
             raise_for_nonfinite(images=images, prompts=prompts)
             raise_for_nonfinite(image_features=image, class_features=text, logits=logits)
         return image, text, logits
+
+    def check_images(self, images: Tensor) -> None:
+        """Refuse images of another size than the backbone's."""
+        size = (3, self.clip.resolution, self.clip.resolution)
+        if images.ndim != 4 or tuple(images.shape[1:]) != size:
+            raise ValueError(
+                f"images of shape {tuple(images.shape)}: {self.clip.name} takes "
+                f"(B, {', '.join(map(str, size))})"
+            )
 
     def tower_context(self, device: torch.device):
         """Autocast while training, if the precision says so."""
@@ -306,8 +314,3 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         return load_prompts(
             self.prompt_learner, state, self.prompt_keys(state), self.name, self.classnames
         )
-
-
-def settings_path(name: str) -> str:
-    """Where a method's settings are in a whole config."""
-    return f"TRAINER.{name.upper()}"

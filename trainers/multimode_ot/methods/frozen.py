@@ -23,18 +23,27 @@ class FrozenFeatures:
     classnames: list[str]
     _frozen_text: dict[Hashable, Tensor]  # emptied with the classes
 
-    def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor:
-        """Frozen CLIP's features of the current classes, `(K, d)`, unit vectors, constant; computed
-        at the first call, in float32 whatever the towers compute in, again for other classes, never
-        saved.
+    def frozen_text(
+        self,
+        templates: tuple[str, ...],
+        unit: bool = True,
+        whole: bool = True,
+        raw_names: bool = False,
+    ) -> Tensor:
+        """Frozen CLIP's features of the current classes, `(K, d)`, constant; computed at the first
+        call, in float32 whatever the towers compute in, again for other classes, never saved.
 
         Args:
             templates: with `{}` for the class name; the features are averaged over them.
             unit: normalise each before they are averaged.
+            whole: normalise the average.
+            raw_names: leave the underscores in the class names.
         """
         return self._of_frozen_clip(
-            (templates, unit),
-            lambda clip: template_features(clip, self.classnames, templates, unit),
+            (templates, unit, whole, raw_names),
+            lambda clip: template_features(
+                clip, self.classnames, templates, unit, whole, raw_names
+            ),
         )
 
     def frozen_sentences(self, sentences: tuple[str, ...]) -> Tensor:

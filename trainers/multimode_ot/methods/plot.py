@@ -7,18 +7,19 @@ for Vision-Language Models", ICLR 2023 (arXiv 2210.01253).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..backbone.class_tokens import embed_classes, insert_context
 from ..backbone.encoders import encode_image, encode_text_pooled, normalised
+from ..backbone.packed_text import PackedClasses
 from ..config import Check, Setting, Settings
 from ..transport import Sinkhorn
 from ..transport.token_level import LARGEST_COST, token_transport
 from .base import PromptedCLIP
-from .prompts import ContextLearner
+from .prompts import TEXT_MEMORY, ContextLearner
 
 # The released program's solver; its stopping rule spans the whole call.
 SOLVER = Sinkhorn(
@@ -27,17 +28,20 @@ SOLVER = Sinkhorn(
 
 
 class TransportedPrompts(PromptedCLIP):
-    """What PLOT and its descendants share: `N` contexts in front of the class names, the same for
-    all classes, transported to several features of the image."""
+    """`N` contexts that all classes share, transported to several features of the image."""
 
     batch_dependence = "Sinkhorn iterates until its tolerance is met for the whole batch"
     settings: ClassVar[Settings] = {
         "N": Setting(4, "textual prompts of a class", least=1),
         "CSC": Setting(False, "accepted for CoOp's files; must be False"),
         "CLASS_TOKEN_POSITION": Setting("end", "where the class name stands", one_of=("end",)),
+        **TEXT_MEMORY,
     }
-    embeddings: Tensor  # (K, 1 or N, L, w)
-    eos: Tensor  # (K, 1 or N)
+    prompt_learner: Any  # with `ctx` (N, b, w)
+    sharing: bool = True  # prompts of classes differ in the names alone: they run packed
+    classes: PackedClasses  # if sharing; else:
+    embeddings: Tensor  # (K, N, L, w)
+    eos: Tensor  # (K, N)
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
@@ -48,9 +52,14 @@ class TransportedPrompts(PromptedCLIP):
     @property
     def prefixes(self) -> list[str]:
         """Words or placeholders before the class name: of each context, or one for all."""
-        return [cast(ContextLearner, self.prompt_learner).prefix]
+        return [self.prompt_learner.prefix]
 
     def set_classes(self, classnames: Sequence[str]) -> None:
+        if self.sharing:
+            classes = PackedClasses(self.clip, classnames, self.prefixes)
+            super().set_classes(classnames)
+            self.classes = classes
+            return
         tokens = embed_classes(self.clip, classnames, self.prefixes)
         super().set_classes(classnames)
         self.register_buffer("embeddings", tokens.embeddings, persistent=False)
@@ -58,12 +67,13 @@ class TransportedPrompts(PromptedCLIP):
 
     def class_features(self) -> Tensor:
         """`(K, N, d)`, not normalised."""
-        contexts = cast(Tensor, self.prompt_learner.ctx)  # (N, b, w)
-        prompts = len(contexts)
-        rows = insert_context(self.embeddings.expand(-1, prompts, -1, -1), contexts)
-        eos = self.eos.expand(-1, prompts).flatten()
-        pooled = encode_text_pooled(self.clip, rows.flatten(0, 1), eos)
-        return pooled.unflatten(0, (-1, prompts))
+        contexts = self.prompt_learner.ctx  # (N, b, w)
+        memory = self.cfg.MEMORY_MB * 2**20
+        if self.sharing:
+            return self.classes.features(self.clip, contexts, memory=memory)
+        rows = insert_context(self.embeddings, contexts).flatten(0, 1)
+        pooled = encode_text_pooled(self.clip, rows, self.eos.flatten(), memory=memory)
+        return pooled.unflatten(0, self.eos.shape)
 
     def transported(self, image: Tensor, text: Tensor) -> Tensor:
         """`<T, S>`, `(B, K)`, for the similarities `S` of image features `(B, J, d)` and prompts
@@ -86,7 +96,6 @@ class PLOT(TransportedPrompts):
         "N_CTX": Setting(16, "context vectors of a prompt", least=1),
         "CTX_INIT": Setting("", "accepted for CoOp's files; must be empty"),
     }
-    prompt_learner: ContextLearner
 
     @classmethod
     def check_settings(cls, check: Check) -> None:

@@ -85,7 +85,8 @@ class PLOTPP(TransportedPrompts):
         learner = MultiModePromptLearner(
             clip, n_ctx, s.N, s.M, 1, False, filled, vision_tokens=s.N_CTX_V
         )
-        if s.SHORT_TEMPLATE == "released":
+        self.sharing = s.SHORT_TEMPLATE == "filled"
+        if not self.sharing:
             for i, words in enumerate(templates):  # what follows the words is EOS and padding
                 ids = tokenize([words], clip.context_length)[0, 1 : 1 + n_ctx]
                 learner.prefixes[i] = words
