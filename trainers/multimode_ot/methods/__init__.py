@@ -35,6 +35,8 @@ BUILT_IN = {
     "IVLP": "ivlp",
     "VPT": "vpt",
     "PLOT": "plot",
+    "PLOTPP": "plotpp",
+    "CoPrompt": "coprompt",
     "TaskRes": "taskres",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}

@@ -6,14 +6,14 @@ Axes: `B` images, `K` classes, `d` joint width.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Callable, Hashable
 
 import torch
 from torch import Tensor
 
 from ..backbone.clip import CLIP
 from ..backbone.encoders import encode_image, normalised
-from ..backbone.zero_shot import template_features
+from ..backbone.zero_shot import template_features, text_features
 
 
 class FrozenFeatures:
@@ -21,7 +21,7 @@ class FrozenFeatures:
 
     clip: CLIP
     classnames: list[str]
-    _frozen_text: dict[tuple[Any, ...], Tensor]  # emptied with the classes
+    _frozen_text: dict[Hashable, Tensor]  # emptied with the classes
 
     def frozen_text(
         self,
@@ -39,15 +39,28 @@ class FrozenFeatures:
             whole: normalise the average.
             raw_names: leave the underscores in the class names.
         """
-        key, device = (templates, unit, whole, raw_names), self.clip.logit_scale.device
+        return self._of_frozen_clip(
+            (templates, unit, whole, raw_names),
+            lambda clip: template_features(
+                clip, self.classnames, templates, unit, whole, raw_names
+            ),
+        )
+
+    def frozen_sentences(self, sentences: tuple[str, ...]) -> Tensor:
+        """As `frozen_text`, of whole sentences, one for each of the current classes."""
+        return self._of_frozen_clip(
+            sentences, lambda clip: normalised(text_features(clip, sentences))
+        )
+
+    def _of_frozen_clip(self, key: Hashable, compute: Callable[[CLIP], Tensor]) -> Tensor:
+        device = self.clip.logit_scale.device
         if key not in self._frozen_text:
             # Without autocast, so that training and evaluation have the same text.
             plain = torch.autocast(device.type, enabled=False)
             with plain, torch.inference_mode(False), torch.no_grad():
                 low = self.clip.dtype.itemsize < torch.float32.itemsize
                 clip = copy.deepcopy(self.clip).cast(torch.float32) if low else self.clip
-                features = template_features(clip, self.classnames, *key)
-            self._frozen_text[key] = features
+                self._frozen_text[key] = compute(clip)
         self._frozen_text[key] = self._frozen_text[key].to(device)
         return self._frozen_text[key]
 

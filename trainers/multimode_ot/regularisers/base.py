@@ -43,6 +43,7 @@ class Seen:
         labels: `(B,)`.
         image, text: what the method's `image_features` and `class_features` returned.
         logits: `(B, K)`, float32.
+        other_views: further augmentations of the same images, `views - 1` of the method.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Seen:
     image: Any
     text: Any
     logits: Tensor
+    other_views: Sequence[Tensor] = ()
 
     @cached_property
     def pooled(self) -> tuple[Tensor, Tensor]:
