@@ -41,7 +41,7 @@ class Case:
 
     Attributes:
         changes: settings and their values.
-        parts: its regularisers.
+        parts: its regularisers; if empty, those that the method takes by itself.
     """
 
     method: str
@@ -59,7 +59,8 @@ class Case:
         limit_depths(node, backbone(self.shape))
         for key, values in FOR_FOUR_EPOCHS.items():
             node[key].update(values)
-        node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
+        listed = {"REGULARISERS": self.parts} if self.parts else {}
+        node.update({"PREC": "fp32"} | listed | dict(self.changes) | more)
         return node
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:

@@ -22,7 +22,7 @@ from ..backbone.class_tokens import check_classnames
 from ..backbone.clip import CLIP
 from ..backbone.precision import Precision
 from ..backbone.state_dicts import require_tensors
-from ..config import PRECISIONS, Check, Setting, Settings
+from ..config import PRECISIONS, Check, Original, Setting, Settings
 from ..regularisers import Seen
 from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
@@ -44,6 +44,10 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
         version: goes up when the same settings give other numbers.
         settings: its own settings; those of its bases are added.
+        originals: settings of the original repository's files and scripts that have another name,
+            place or form here, by their full keys there. train.py reads them where the method is
+            chosen. An `Original` of no key is accepted, with a word that it does nothing; all
+            that is neither here nor among the settings is refused.
         trains: what is trained, in a few words; "" for nothing.
         learned: the sides whose features depend on it, of "text" and "image".
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
@@ -51,6 +55,8 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         configs: another method, whose published configs the scripts take where it has none.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
+        checkpoint_leftovers: what those keys of the original's files start with that hold nothing
+            learned, besides CLIP's own weights and the buffers of a context.
 
     Attributes:
         classnames: the current classes.
@@ -61,15 +67,17 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     version: ClassVar[int] = 1
     settings: ClassVar[Settings] = {
         "PREC": Setting("fp16", "how the frozen towers compute", one_of=PRECISIONS),
-        "REGULARISERS": Setting((), "what holds it back: " + ", ".join(regularisers.REGULARISERS)),
+        "REGULARISERS": regularisers.listing(),
         **regularisers.settings(),
     }
+    originals: ClassVar[Mapping[str, Original]] = {}
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
     batch_dependence: ClassVar[str] = ""
     configs: ClassVar[str] = ""
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
+    checkpoint_leftovers: ClassVar[tuple[str, ...]] = ()
 
     clip: CLIP
     prompt_learner: nn.Module
@@ -274,7 +282,12 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         """
         require_tensors(state)
         return load_prompts(
-            self.prompt_learner, state, self.prompt_keys(state), self.name, self.classnames
+            self.prompt_learner,
+            state,
+            self.prompt_keys(state),
+            self.name,
+            self.classnames,
+            self.checkpoint_leftovers,
         )
 
 
