@@ -53,6 +53,7 @@ class Original:
     Attributes:
         key: the setting's name below the method's node; "" for one that does nothing.
         convert: makes its value of the original's; raises `ValueError` for one that cannot be.
+            Without a key: all that the setting does.
     """
 
     key: str = ""
@@ -85,7 +86,8 @@ class Originals:
         if original.key:
             own = f"{self.node}.{original.key}"
             return own, value, where if own == key else f" ({key}{where and f', {where[2:-1]}'})"
-        print(f"{key} {value!r}{where} does nothing for {self.node}")
+        if not original.convert:
+            print(f"{key} {value!r}{where} does nothing for {self.node}")
         return None
 
 

@@ -36,6 +36,8 @@ BUILT_IN = {
     "VPT": "vpt",
     "PLOT": "plot",
     "KgCoOp": "kgcoop",
+    "ProGrad": "prograd",
+    "PromptSRC": "promptsrc",
 }
 # What the trainers of original repositories are called that have another name here.
 ORIGINAL_NAMES = {"MultiModalAdapter": "MMA", "CLIP_Adapter": "CLIPAdapter", "ADAPTER": "CLAP"}

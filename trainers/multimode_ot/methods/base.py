@@ -96,7 +96,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         self.clip, self.cfg, self.precision = clip, cfg, precision
         self.unique_names, self.dataset = unique_names, dataset
         self.regularisers = regularisers.build(cfg)
-        self._frozen_text = {}
+        self._frozen_text, self._wide = {}, []
         check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from .. import regularisers
 from ..config import Original, Setting, Settings
-from .coop import CoOp
+from .coop import OF_DESCENDANTS, CoOp
 
 WORDS = "a photo of a"
 
@@ -30,14 +30,11 @@ class KgCoOp(CoOp):
         "REGULARISERS": regularisers.listing("template_consistency"),
     }
     originals: ClassVar[Mapping[str, Original]] = {
-        "TRAINER.COOP.N_CTX": Original("N_CTX"),
-        "TRAINER.COOP.CSC": Original("CSC"),
+        **OF_DESCENDANTS,
         "TRAINER.COOP.CTX_INIT": Original("CTX_INIT", words),
         "TRAINER.KGCOOP.CTX_INIT": Original("CTX_INIT", words),
-        "TRAINER.COOP.PREC": Original("PREC"),
         "TRAINER.COOP.W": Original("TEMPLATE_CONSISTENCY.WEIGHT"),
         "TRAINER.COOP.CLASS_TOKEN_POSITION": Original(),
-        "TRAINER.COOP.ALPHA": Original(),
         "TRAINER.COCOOP.PREC": Original(),
         **dict.fromkeys(
             ("LOSS.NAME", "LOSS.T", "LOSS.LAMBDA", "LOSS.GM", "LOSS.ALPHA"), Original()
