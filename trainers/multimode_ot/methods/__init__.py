@@ -38,6 +38,7 @@ BUILT_IN = {
     "KgCoOp": "kgcoop",
     "ProGrad": "prograd",
     "PromptSRC": "promptsrc",
+    "TaskRes": "taskres",
 }
 # What the trainers of original repositories are called that have another name here.
 ORIGINAL_NAMES = {"MultiModalAdapter": "MMA", "CLIP_Adapter": "CLIPAdapter", "ADAPTER": "CLAP"}
