@@ -15,12 +15,27 @@ TRAINER:
     CTX_INIT: True
 """
 PROGRAD = KGCOOP.replace("128", "32") + 'LOSS:\n  NAME: "prograd"\n  T: 1.0\n'
+PROMPTSRC = """
+TRAINER:
+  PROMPTSRC:
+    N_CTX_VISION: 4
+    N_CTX_TEXT: 4
+    CTX_INIT: "a photo of a"
+    PREC: "fp16"
+    PROMPT_DEPTH_VISION: 3
+    PROMPT_DEPTH_TEXT: 9
+    TEXT_LOSS_WEIGHT: 25
+    IMAGE_LOSS_WEIGHT: 10
+    GPA_MEAN: 6
+    GPA_STD: 10
+"""
 # What the scripts of the original repositories add to their files.
 SCRIPTS = {
     "KgCoOp": "TRAINER.COOP.N_CTX 4 TRAINER.COOP.CSC False TRAINER.COOP.W 8.0 "
     "TRAINER.COOP.CLASS_TOKEN_POSITION end",
+    "ProGrad": "TRAINER.COOP.N_CTX 16 TRAINER.COOP.CSC False LOSS.LAMBDA 0.8 "
+    "TRAINER.COOP.CLASS_TOKEN_POSITION end",
 }
-FILES = {"KgCoOp": KGCOOP}
 
 
 @pytest.fixture
@@ -38,7 +53,7 @@ def read(tmp_path):
 
 
 def test_kgcoops_file_and_script_set_what_is_kgcoops_own(read, capfd):
-    cfg = read("KgCoOp", FILES["KgCoOp"], *SCRIPTS["KgCoOp"].split(), "TRAINER.COOP.PREC", "fp32")
+    cfg = read("KgCoOp", KGCOOP, *SCRIPTS["KgCoOp"].split(), "TRAINER.COOP.PREC", "fp32")
     own = cfg.TRAINER.KGCOOP
     assert (own.CTX_INIT, own.N_CTX, own.CSC, own.PREC) == ("a photo of a", 4, False, "fp32")
     assert own.REGULARISERS == ("template_consistency",)
@@ -48,6 +63,25 @@ def test_kgcoops_file_and_script_set_what_is_kgcoops_own(read, capfd):
     assert (untouched.CTX_INIT, untouched.N_CTX, untouched.PREC) == ("", 16, "fp16")
     said = capfd.readouterr().out.splitlines()
     assert said == ["TRAINER.COOP.CLASS_TOKEN_POSITION 'end' does nothing for TRAINER.KGCOOP"]
+
+
+def test_prograds_file_and_script_set_what_is_prograds_own(read, capfd):
+    cfg = read("ProGrad", PROGRAD, *SCRIPTS["ProGrad"].split())
+    own = cfg.TRAINER.PROGRAD
+    assert (own.CTX_INIT, own.N_CTX, own.CLASS_TOKEN_POSITION) == (True, 16, "end")
+    assert (own.REGULARISERS, own.PREC) == (("gradient_projection",), "fp16")
+    assert (own.GRADIENT_PROJECTION.LAMBDA, own.GRADIENT_PROJECTION.T) == (0.8, 1.0)
+    assert not capfd.readouterr().out
+
+
+def test_promptsrcs_file_sets_what_its_parts_have(read, capfd):
+    own = read("PromptSRC", PROMPTSRC, "TRAINER.PROMPTSRC.TEXT_LOSS_WEIGHT", "20").TRAINER.PROMPTSRC
+    assert (own.PROMPT_DEPTH_VISION, own.PROMPT_DEPTH_TEXT) == (3, 9)
+    assert own.REGULARISERS == ("frozen_consistency", "weight_average")
+    consistency = own.FROZEN_CONSISTENCY
+    assert (consistency.TEXT_WEIGHT, consistency.IMAGE_WEIGHT) == (20.0, 10.0)
+    assert (own.WEIGHT_AVERAGE.MEAN, own.WEIGHT_AVERAGE.STD) == (6.0, 10.0)
+    assert not capfd.readouterr().out
 
 
 def test_the_same_keys_are_coops_where_coop_is_chosen(read):
@@ -82,6 +116,17 @@ REFUSED = {
     "a wrong option": (
         "KgCoOp", "", "TRAINER.COOP.N_CTX four",
         ["TRAINER.KGCOOP.N_CTX 'four' (TRAINER.COOP.N_CTX): wants int"],
+    ),
+    "another loss": ("ProGrad", "", "LOSS.NAME coop", ["LOSS.NAME 'coop': must be 'prograd'"]),
+    "words where there is a choice": (
+        "ProGrad", "TRAINER:\n  COOP:\n    CTX_INIT: a photo of a\n", "",
+        ["TRAINER.PROGRAD.CTX_INIT 'a photo of a' (TRAINER.COOP.CTX_INIT, in ", "wants bool"],
+    ),
+    "a share below zero": (
+        "ProGrad", "", "LOSS.LAMBDA -1", ["TRAINER.PROGRAD.GRADIENT_PROJECTION.LAMBDA -1.0: must"]
+    ),
+    "an average without width": (
+        "PromptSRC", "", "TRAINER.PROMPTSRC.GPA_STD 0", ["WEIGHT_AVERAGE.STD 0.0: must be"]
     ),
     "a weight below zero": (
         "KgCoOp", "", "TRAINER.COOP.W -1", ["TRAINER.KGCOOP.TEMPLATE_CONSISTENCY.WEIGHT -1.0: must"]
