@@ -45,7 +45,7 @@ class Case:
 
     Attributes:
         changes: settings and their values.
-        parts: its regularisers.
+        parts: its regularisers; if empty, those that the method takes by itself.
     """
 
     method: str
@@ -65,7 +65,8 @@ class Case:
             node[key].update(values)
         if "DESCRIPTIONS" in node:
             node.DESCRIPTIONS = DESCRIPTIONS
-        node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
+        listed = {"REGULARISERS": self.parts} if self.parts else {}
+        node.update({"PREC": "fp32"} | listed | dict(self.changes) | more)
         return node
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:

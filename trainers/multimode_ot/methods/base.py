@@ -23,7 +23,7 @@ from ..backbone.class_tokens import check_classnames
 from ..backbone.clip import CLIP
 from ..backbone.precision import Precision
 from ..backbone.state_dicts import require_tensors
-from ..config import PRECISIONS, Check, Setting, Settings
+from ..config import PRECISIONS, Check, Original, Setting, Settings
 from ..regularisers import Seen
 from .fit import FitsBackbone, settings_path  # noqa: F401  (where others look for it)
 from .frozen import FrozenFeatures
@@ -48,6 +48,10 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
         version: goes up when the same settings give other numbers.
         settings: its own settings; those of its bases are added.
+        originals: settings of the original repository's files and scripts that have another name,
+            place or form here, by their full keys there. train.py reads them where the method is
+            chosen. An `Original` of no key is accepted, with a word that it does nothing; all
+            that is neither here nor among the settings is refused.
         trains: what is trained, in a few words; "" for nothing.
         learned: the sides whose features depend on it, of "text" and "image".
         views: how many augmentations of an image a training step wants; `Seen` has the others.
@@ -58,6 +62,8 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         steps: how its steps are taken, where that is not the usual way.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
+        checkpoint_leftovers: what those keys of the original's files start with that hold nothing
+            learned, besides CLIP's own weights and the buffers of a context.
 
     Attributes:
         classnames: the current classes.
@@ -68,9 +74,10 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
     version: ClassVar[int] = 1
     settings: ClassVar[Settings] = {
         "PREC": Setting("fp16", "how the frozen towers compute", one_of=PRECISIONS),
-        "REGULARISERS": Setting((), "what holds it back: " + ", ".join(regularisers.REGULARISERS)),
+        "REGULARISERS": regularisers.listing(),
         **regularisers.settings(),
     }
+    originals: ClassVar[Mapping[str, Original]] = {}
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
     views: ClassVar[int] = 1
@@ -80,6 +87,7 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
     steps: ClassVar[Steps] = Steps()
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
+    checkpoint_leftovers: ClassVar[tuple[str, ...]] = ()
 
     clip: CLIP
     prompt_learner: nn.Module
@@ -98,7 +106,7 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         self.clip, self.cfg, self.precision = clip, cfg, precision
         self.unique_names, self.dataset = unique_names, dataset
         self.regularisers = regularisers.build(cfg)
-        self._frozen_text = {}
+        self._frozen_text, self._wide = {}, []
         check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)
@@ -312,5 +320,10 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         """
         require_tensors(state)
         return load_prompts(
-            self.prompt_learner, state, self.prompt_keys(state), self.name, self.classnames
+            self.prompt_learner,
+            state,
+            self.prompt_keys(state),
+            self.name,
+            self.classnames,
+            self.checkpoint_leftovers,
         )

@@ -26,11 +26,14 @@ class Model(Protocol):
     @property
     def logit_scale(self) -> Tensor: ...
 
+    @property
+    def in_half(self) -> bool: ...
+
     def pooled(self, image: Any, text: Any) -> tuple[Tensor, Tensor]: ...
 
     def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor: ...
 
-    def frozen_image(self, images: Tensor) -> Tensor: ...
+    def frozen_image(self, images: Tensor, wide: bool = False) -> Tensor: ...
 
 
 @dataclass
@@ -64,6 +67,13 @@ class Seen:
         """Untouched CLIP's features of the same images, `(B, d)`, unit vectors, constant; computed
         once a step for all who ask."""
         return self.model.frozen_image(self.images)
+
+    @cached_property
+    def wide_frozen_image(self) -> Tensor:
+        """The same in float32, whatever the towers compute in."""
+        if not self.model.in_half:
+            return self.frozen_image
+        return self.model.frozen_image(self.images, wide=True)
 
 
 class Regulariser:
