@@ -73,8 +73,8 @@ def images_and_labels(batch: int, classes: int, seed: int = 0) -> tuple[Tensor, 
     return images, torch.randint(classes, (batch,), generator=generator)
 
 
-def our_model(clip: PackageCLIP, classes: int, **settings) -> PromptedCLIP:
-    """ALIGN on `clip`'s weights; `settings` are keys of its config."""
+def our_model(clip: PackageCLIP, classes: int, method: str = "ALIGN", **settings) -> PromptedCLIP:
+    """A method on `clip`'s weights; `settings` are keys of its config."""
     torch.manual_seed(1)
-    node = CfgNode(dict(default_settings("ALIGN")) | {"PREC": "fp32"} | settings)
-    return build_model("ALIGN", clip, class_names(classes), node)
+    node = CfgNode(dict(default_settings(method)) | {"PREC": "fp32"} | settings)
+    return build_model(method, clip, class_names(classes), node)
