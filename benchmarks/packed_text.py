@@ -2,7 +2,7 @@
 
     python benchmarks/packed_text.py CoOp --classes 1000
     python benchmarks/packed_text.py CoCoOp --classes 200 --batch 1 N_CTX 4
-    python benchmarks/packed_text.py CoOp --classes 1000 MEMORY_MB 512
+    python benchmarks/packed_text.py CoOp --classes 1000 --numbered MEMORY_MB 512
     python benchmarks/packed_text.py MaPLe --classes 3 --text-only --runs 21
 
 Both sides are the same method with the same random ViT-B/16, prompts, class names and images, with
@@ -29,7 +29,7 @@ from multimode_ot.backbone.encoders import encode_text_pooled
 from multimode_ot.methods.base import PromptedCLIP
 from multimode_ot.methods.single_mode import LearnedContext
 from torch import Tensor, nn
-from workload import images_and_labels, our_model, package_clip
+from workload import class_names, images_and_labels, numbered_names, our_model, package_clip
 
 AGREEMENT = 1e-4
 SIDES = ("padded", "packed")
@@ -61,7 +61,8 @@ def main() -> None:
         print(json.dumps({"bytes": peak_bytes(step)}))
         return
     print(
-        f"{' '.join([args.method, *args.settings])}: {args.classes} classes, batch {args.batch}, "
+        f"{' '.join([args.method, *args.settings])}: {args.classes} "
+        f"{'numbered ' if args.numbered else ''}classes, batch {args.batch}, "
         f"{'text side' if args.text_only else 'training step'}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}"
     )
@@ -91,6 +92,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("method", choices=METHODS)
     parser.add_argument("settings", nargs="*", help="KEY VALUE ... of the method")
     parser.add_argument("--classes", type=int, required=True)
+    parser.add_argument("--numbered", action="store_true", help="names of nearly one length")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--text-only", action="store_true")
@@ -101,7 +103,8 @@ def parse() -> argparse.Namespace:
 def build(args: argparse.Namespace, side: str) -> PromptedCLIP:
     pairs = zip(args.settings[::2], args.settings[1::2], strict=True)
     settings = {key: int(value) if value.isdigit() else value for key, value in pairs}
-    model = our_model(package_clip(), args.classes, method=args.method, **settings).train()
+    names = numbered_names(args.classes) if args.numbered else class_names(args.classes)
+    model = our_model(package_clip(), names, method=args.method, **settings).train()
     if side == "padded":
         model.classes = PaddedClasses(model)
     return model
@@ -165,7 +168,8 @@ def check_agreement(
 
 
 def memory_of(args: argparse.Namespace, side: str) -> int:
-    options = ("--classes", args.classes, "--batch", args.batch, "--memory-probe", side)
+    options = ["--classes", args.classes, "--batch", args.batch, "--memory-probe", side]
+    options += ["--numbered"] if args.numbered else []
     return in_subprocess(__file__, args.method, *args.settings, *options)["bytes"]
 
 
