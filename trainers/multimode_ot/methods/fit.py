@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
@@ -11,7 +13,7 @@ from ..config import Check
 class FitsBackbone:
     """Mixed into a model that has a `clip`, a `name` and settings."""
 
-    name: str
+    name: ClassVar[str]
     clip: CLIP
     cfg: CfgNode
 
