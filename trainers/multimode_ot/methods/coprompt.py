@@ -106,7 +106,8 @@ class CoPrompt(MaPLe):
 
     @classmethod
     def training_files(cls, settings: CfgNode, dataset: str) -> dict[str, Path]:
+        named = settings.DESCRIPTIONS
         try:
-            return {"DESCRIPTIONS": find_file(settings.DESCRIPTIONS, dataset)}
+            return {"DESCRIPTIONS": find_file(named, dataset)} if named else {}
         except (OSError, ValueError):  # training will say so, and nothing else reads them
             return {}
