@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import threading
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -205,30 +206,43 @@ class Run:
             folder = self.directory.with_name(f"{kept}-{attempt}")
         self.directory.rename(folder)
 
-    def results(self) -> dict[str, Any]:
-        """Run it unless it is finished."""
-        if forced() and self.directory.is_dir() and self.directory not in _shared:
-            self.set_aside()
-        if self.stage:
-            _shared.add(self.directory)
-        results = self.finished()
-        if results is not None:
-            print(f"{self.title}: finished already, see {self.directory} (FORCE=1 runs it again)")
-            return results
+    def results(self, at_once: int = 1) -> dict[str, Any]:
+        """Run it, and the stages before it, unless it is finished.
+
+        Args:
+            at_once: runs that share the machine.
+        """
+        with _folders.setdefault(self.directory, threading.Lock()):
+            return self._results(at_once)
+
+    def _results(self, at_once: int) -> dict[str, Any]:
+        with _one_at_a_time:  # looking at a run redirects what is printed
+            if forced() and self.directory.is_dir() and self.directory not in _stages_run:
+                self.set_aside()
+            if self.stage:
+                _stages_run.add(self.directory)
+            results = self.finished()
+            if results is not None:
+                done = f"finished already, see {self.directory} (FORCE=1 runs it again)"
+                print(f"{self.title}: {done}")
+                return results
         for run in self.earlier:
-            run.results()
-        arguments = self.started
-        print(f"{self.title}: {shlex.join(['python', 'train.py', *arguments])}", flush=True)
-        status = warm.call(arguments)
+            run.results(at_once)
+        with _one_at_a_time:
+            arguments = self.started
+            words = shlex.join(["python", "train.py", *arguments])
+            print(f"{self.title}: {words}", flush=True)
+        status = warm.call(arguments, at_once)
         if status:
             text = f"{self.title} failed; its log is {self.directory}/log.txt"
             raise RunFailed(text, has_said_why=status == STATUS)
         return read_results(self.directory / FILE_NAME)
 
 
-_shared: set[Path] = (
-    set()
-)  # earlier stages that this call has run; those of several seeds may be one
+_one_at_a_time = threading.Lock()
+# An earlier stage may be that of several seeds, which may be run at the same time.
+_folders: dict[Path, threading.Lock] = {}
+_stages_run: set[Path] = set()
 
 
 @cache
