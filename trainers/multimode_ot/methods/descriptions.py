@@ -58,8 +58,8 @@ def find_file(named: str, dataset: str | None) -> Path:
 
 def _of_dataset(folder: Path, dataset: str) -> Path:
     """`dtd_prompt.json`, `oxford_pets.json` and the like: by a name, or a part of it."""
-    wanted = _letters(dataset)
-    wanted = {wanted, _ALIASES.get(wanted, wanted)}
+    name = _letters(dataset)
+    wanted = {name, _ALIASES.get(name, name)}
     files = {f: _letters(f.stem.removesuffix("_prompt")) for f in sorted(folder.glob("*.json"))}
     exact = [f for f, name in files.items() if name in wanted]
     parts = [f for f, name in files.items() if name and any(name in w for w in wanted)]
