@@ -86,11 +86,12 @@ class Run:
     @cached_property
     def earlier(self) -> list[Run]:
         """The runs of the stages before the last one, in their order."""
-        if self.stage or self.model is not None:
+        stages = stages_of(self.job)[:-1]
+        if self.stage or self.model is not None or not stages:
             return []
         runs: list[Run] = []
         cfg = train.setup_cfg(train.parse_arguments(self._words([])))
-        for number, stage in enumerate(stages_of(self.job)[:-1], start=1):
+        for number, stage in enumerate(stages, start=1):
             job = stage_job(self.job, stage, cfg)
             title = f"{self.title}, stage {number}"
             title += f" of seed {job.seed}" if job.seed != self.job.seed else ""
