@@ -7,7 +7,7 @@ words and as often as needed, adds a method of one's own.
 
 Settings from the environment: those of jobs.py and runs.py, and SHOTS (16), SOURCE (of
 cross-dataset prompts: imagenet); for compare also METHODS, SEEDS (1 2 3), several SHOTS, and
-PROTOCOL (base2new, fewshot, cross_dataset, domain).
+PROTOCOL (base2new, fewshot, cross_dataset, domain). Of methods in stages: STAGE1_SEED (stages.py).
 
 What a wrong call is told needs nothing heavier than yacs, as far as that goes.
 """

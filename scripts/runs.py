@@ -86,11 +86,12 @@ class Run:
     @cached_property
     def earlier(self) -> list[Run]:
         """The runs of the stages before the last one, in their order."""
-        if self.stage or self.model is not None:
+        stages = stages_of(self.job)[:-1]
+        if self.stage or self.model is not None or not stages:
             return []
         runs: list[Run] = []
         cfg = train.setup_cfg(train.parse_arguments(self._words([])))
-        for number, stage in enumerate(stages_of(self.job)[:-1], start=1):
+        for number, stage in enumerate(stages, start=1):
             job = stage_job(self.job, stage, cfg)
             title = f"{self.title}, stage {number}"
             title += f" of seed {job.seed}" if job.seed != self.job.seed else ""
@@ -206,34 +207,33 @@ class Run:
             folder = self.directory.with_name(f"{kept}-{attempt}")
         self.directory.rename(folder)
 
-    def _results_there(self) -> dict[str, Any] | None:
-        """Those of a finished run that is not to be run again."""
-        if forced() and self.directory.is_dir() and self.directory not in _shared:
-            self.set_aside()
-        if self.stage:
-            _shared.add(self.directory)
-        results = self.finished()
-        if results is not None:
-            print(f"{self.title}: finished already, see {self.directory} (FORCE=1 runs it again)")
-        return results
-
     def results(self, at_once: int = 1) -> dict[str, Any]:
-        """Run it unless it is finished.
+        """Run it, and the stages before it, unless it is finished.
 
         Args:
             at_once: runs that share the machine.
         """
-        with _begun.setdefault(self.directory, threading.Lock()):  # seeds may share a stage
-            with _one_at_a_time:  # looking at a run redirects what is printed
-                results = self._results_there()
+        with _folders.setdefault(self.directory, threading.Lock()):
+            return self._results(at_once)
+
+    def _results(self, at_once: int) -> dict[str, Any]:
+        with _one_at_a_time:  # looking at a run redirects what is printed
+            if forced() and self.directory.is_dir() and self.directory not in _stages_run:
+                self.set_aside()
+            if self.stage:
+                _stages_run.add(self.directory)
+            results = self.finished()
             if results is not None:
+                done = f"finished already, see {self.directory} (FORCE=1 runs it again)"
+                print(f"{self.title}: {done}")
                 return results
-            for run in self.earlier:
-                run.results(at_once)
-            with _one_at_a_time:
-                arguments = self.started
-            print(f"{self.title}: {shlex.join(['python', 'train.py', *arguments])}", flush=True)
-            status = warm.call(arguments, at_once)
+        for run in self.earlier:
+            run.results(at_once)
+        with _one_at_a_time:
+            arguments = self.started
+            words = shlex.join(["python", "train.py", *arguments])
+            print(f"{self.title}: {words}", flush=True)
+        status = warm.call(arguments, at_once)
         if status:
             text = f"{self.title} failed; its log is {self.directory}/log.txt"
             raise RunFailed(text, has_said_why=status == STATUS)
@@ -241,8 +241,9 @@ class Run:
 
 
 _one_at_a_time = threading.Lock()
-_begun: dict[Path, threading.Lock] = {}
-_shared: set[Path] = set()  # earlier stages that this call has run; of several seeds, maybe
+# An earlier stage may be that of several seeds, which may be run at the same time.
+_folders: dict[Path, threading.Lock] = {}
+_stages_run: set[Path] = set()
 
 
 @cache

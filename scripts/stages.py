@@ -2,10 +2,14 @@
 
 All but the last lie in folders of their own, `stage1_base2new/train_base/...` for the run in
 `base2new/train_base/...`, where no table looks for rows.
+
+Settings from the environment: STAGE1_SEED (the seed whose first stage all seeds start from, as
+PLOT++ was published with 1; by default each has its own).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +29,11 @@ def stages_of(job: Job) -> Sequence[Stage]:
 
 def last_options(job: Job) -> tuple[str, ...]:
     """KEY VALUE pairs of the last stage, which those of the call go before."""
-    stages = find_method(job.method).stages
-    return pairs(job.method, stages[-1]) if stages else ()
+    stages, seed = find_method(job.method).stages, os.environ.get("STAGE1_SEED")
+    if not stages:
+        return ()
+    shared = Stage({stages[0].seed: seed}) if seed and stages[0].seed else Stage()
+    return pairs(job.method, stages[-1]) + pairs(job.method, shared)
 
 
 def stage_job(job: Job, stage: Stage, cfg: CfgNode) -> Job:

@@ -71,7 +71,6 @@ class Case:
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
         torch.manual_seed(seed)
-        random.seed(seed)
         return build_model(self.method, backbone(self.shape), names, self.settings(**more))
 
     def as_trained(self, names=NAMES, **more: Any) -> PromptedCLIP:
@@ -120,6 +119,7 @@ class Training:
 
     def __init__(self, case: Case, model: PromptedCLIP, batch: int = 2):
         self.case, self.model, self.batch, self.epochs, self.done = case, model, batch, 4, 0
+        random.seed(0)  # what a step draws
         trained = model.prompt_learner.parameters()
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
         self.scaler = torch.amp.GradScaler("cpu", enabled=model.precision.scale_loss)

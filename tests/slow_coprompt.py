@@ -40,8 +40,8 @@ class SlowCoPrompt:
             index = random.randrange(len(described[names[0]]))
             sentences = [towers.fixed_text(described[name][index]) for name in names]
             others = [norm(towers.image_outputs(image, [])[0]) for image in views[1]]
-            terms["text_consistency"] = self.weight * self.gap(texts, sentences)
-            terms["image_consistency"] = self.weight * self.gap(seen, others)
+            terms["description_consistency"] = self.weight * self.gap(texts, sentences)
+            terms["view_consistency"] = self.weight * self.gap(seen, others)
         return logits, terms
 
     def gap(self, own, frozen) -> Tensor:

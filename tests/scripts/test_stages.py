@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from imported import CHECKOUT
+from multimode_ot.results.provenance import settings_of_run
 from multimode_ot.results.tree import collect
 from original_keys import random_prompts
 from slow_plotpp import prompt_shapes
@@ -23,7 +24,7 @@ SHARED = ("TRAINER.PLOTPP.STAGE1_SEED", "1")
 
 @pytest.fixture(autouse=True)
 def places(monkeypatch, tmp_path):
-    for name in ("CONFIG", "FORCE"):
+    for name in ("CONFIG", "FORCE", "STAGE1_SEED"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA", str(tmp_path / "data"))
     monkeypatch.setenv("OUTPUT", str(tmp_path / "out"))
@@ -39,6 +40,7 @@ def setting(run, key):
 
 def test_a_training_has_an_earlier_run_and_an_evaluation_has_none():
     trained, tested = base2new_runs(job())
+    trained.directory.mkdir(parents=True)
     (first,) = trained.earlier
     assert tested.earlier == [] and first.earlier == []
     assert (setting(first, "MODEL_UPD"), setting(first, "TRADE_OFF")) == ("vision", True)
@@ -72,8 +74,21 @@ def test_each_seed_has_its_own_first_stage_or_all_have_that_of_one():
     assert "seed 1" in first.title and shared.cfg.SEED == 2
     # The seed that has its own anyway trains the very run that the others start from.
     same = base2new_runs(job(seed=1))[0].earlier[0]
-    assert first.arguments == same.arguments and first.directory == same.directory
+    assert settings_of_run(first.cfg) == settings_of_run(same.cfg)
+    assert first.directory == same.directory
     assert setting(shared, "STAGE1_SEED") == 1 and setting(first, "STAGE1_SEED") == 0
+
+
+def test_the_environment_may_name_the_seed_of_the_first_stage(monkeypatch):
+    by_option = base2new_runs(job(options=FEW + SHARED))[0]
+    monkeypatch.setenv("STAGE1_SEED", "1")
+    by_name = base2new_runs(job())[0]
+    assert settings_of_run(by_name.cfg) == settings_of_run(by_option.cfg)
+    assert by_name.earlier[0].directory.name == "seed1"
+    assert base2new_runs(job(method="CoOp"))[0].earlier == []
+    monkeypatch.setenv("STAGE1_SEED", "one")
+    with pytest.raises(ValueError, match=r"TRAINER\.PLOTPP\.STAGE1_SEED 'one': wants int"):
+        _ = base2new_runs(job())[0].arguments
 
 
 def test_a_call_may_change_the_last_stage_but_not_what_an_earlier_one_is():
@@ -144,8 +159,7 @@ def test_the_scripts_chain_both_stages_resume_and_tabulate_the_last_alone(tmp_pa
     assert call(tmp_path, words).stdout.count("finished already") == 4
     (tmp_path / "elsewhere").rename(tmp_path / "out/stage1_base2new")
 
-    options = " ".join((*FEW, *SHARED))
-    other = call(tmp_path, f"base2new_train.sh PLOTPP 2 digits {options}")
+    other = call(tmp_path, words.replace("PLOTPP 1", "PLOTPP 2"), STAGE1_SEED="1")
     assert other.returncode == 0, other.stderr
     assert "stage 1 of seed 1: finished already" in other.stdout
     assert not (
@@ -155,3 +169,31 @@ def test_the_scripts_chain_both_stages_resume_and_tabulate_the_last_alone(tmp_pa
     found = collect(tmp_path / "out", "base2new")
     rows = {r["path"] for r in found if r["method"] == "PLOTPP"}
     assert len(rows) == 4 and not any("stage1" in path for path in rows)
+
+
+@pytest.mark.slow
+def test_seeds_that_are_run_at_once_share_one_run_of_the_first_stage(tmp_path):
+    """Also where all is run again; and a comparison has rows of the last stage alone."""
+    config = (CHECKOUT / "configs/trainers/PLOTPP/demo.yaml").read_text()
+    environment = {"METHODS": "Quick", "SEEDS": "2 3", "JOBS": "2", "STAGE1_SEED": "1"}
+    method = tmp_path / "quick.py"
+    method.write_text(
+        "from multimode_ot.methods.plotpp import PLOTPP\n\n"
+        "class Quick(PLOTPP):\n    name = 'Quick'\n    'PLOT++ again.'\n"
+    )
+    folder = tmp_path / "configs/trainers/Quick"
+    folder.mkdir(parents=True)
+    quick = config.replace("MAX_EPOCH: 50", "MAX_EPOCH: 1").replace("PLOTPP:", "QUICK:")
+    (folder / "demo.yaml").write_text(quick)
+    for forced in ("0", "1"):
+        words = f"compare.sh digits --method-file {method}"
+        done = call(tmp_path, words, FORCE=forced, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("stage 1 of seed 1: python train.py") == 1
+        assert done.stdout.count("stage 1 of seed 1: finished already") == 1
+    (folder,) = (tmp_path / "out/stage1_base2new/train_base/digits/shots_16/Quick/demo").glob(
+        "seed*"
+    )
+    assert folder.name == "seed1"
+    table = json.loads((tmp_path / "out/comparison/base2new.json").read_text())
+    assert "stage" not in json.dumps(table) and "Quick" in json.dumps(table)

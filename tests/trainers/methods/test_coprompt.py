@@ -208,6 +208,7 @@ def test_a_file_that_is_nowhere_is_refused_with_the_key():
 
 def test_the_demos_digits_are_described_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()  # as in a data root
     digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     model = made(digits, DESCRIPTIONS="digits")
     rows = model.descriptions()

@@ -9,6 +9,8 @@ from multimode_ot import build_model
 from multimode_ot.training.checkpoints import find_checkpoint, read_checkpoint
 from parity import NAMES, random_images, settings
 from random_clip import random_state
+from slow_coprompt import adapter_shapes
+from slow_plotpp import prompt_shapes
 
 TINY = "tiny-vit"
 W_T, W_V, _ = keys.widths(TINY)
@@ -93,6 +95,20 @@ RELEASED = {
         buffers("prompt_learner.", OTHER_CLASSES, 4) | clip_weights() | VISUAL_TEACHER,
         "VLPromptLearner",
         {"PROMPT_DEPTH_TEXT": 4, "PROMPT_DEPTH_VISION": 3},
+    ),
+    "PLOTPP": (
+        prompt_shapes(4, 4, 4, 2),
+        buffers("prompt_learner.", 4 * OTHER_CLASSES, 4) | clip_weights(),
+        "prompt_learner",
+        {},
+    ),
+    "CoPrompt": (
+        keys.coupled(TINY, 3, 2) | adapter_shapes(),
+        buffers("prompt_learner.", OTHER_CLASSES, 2)
+        | clip_weights()
+        | {"model_distill.visual.class_embedding": (W_V,), "model_distill.logit_scale": ()},
+        "MultiModalPromptLearner",
+        {"PROMPT_DEPTH": 3},
     ),
     "VPT": (
         keys.in_image_blocks(TINY, 3, 8),

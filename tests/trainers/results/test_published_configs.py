@@ -28,8 +28,8 @@ def unlike(method, config, protocol, options=(), shots=16, initial=""):
 @pytest.mark.parametrize("protocol", ["base2new", "fewshot", "cross_dataset"])
 def test_a_run_with_the_config_of_the_protocol_has_the_published_settings(method, protocol):
     by_dataset = TABLE[method][protocol]
-    default = by_dataset["default"]
-    chosen = default if protocol == "cross_dataset" else by_dataset.get("oxford_pets", default)
+    trained_on = "imagenet" if protocol == "cross_dataset" else "oxford_pets"
+    chosen = by_dataset.get(trained_on, by_dataset["default"])
     name = chosen[16] if isinstance(chosen, dict) else chosen
     assert unlike(method, name, protocol) == ""
     assert unlike(method, name, protocol, ("OUTPUT_DIR", "elsewhere")) == ""

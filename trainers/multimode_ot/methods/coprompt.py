@@ -91,8 +91,8 @@ class CoPrompt(MaPLe):
         described = self.frozen_sentences(random.choice(self.descriptions()))
         other_view = self.frozen_image(seen.other_views[0])
         return terms | {
-            "text_consistency": weight * self.distance(seen.text, described),
-            "image_consistency": weight * self.distance(seen.image, other_view),
+            "description_consistency": weight * self.distance(seen.text, described),
+            "view_consistency": weight * self.distance(seen.image, other_view),
         }
 
     def distance(self, own: Tensor, frozen: Tensor) -> Tensor:
@@ -106,7 +106,8 @@ class CoPrompt(MaPLe):
 
     @classmethod
     def training_files(cls, settings: CfgNode, dataset: str) -> dict[str, Path]:
+        named = settings.DESCRIPTIONS
         try:
-            return {"DESCRIPTIONS": find_file(settings.DESCRIPTIONS, dataset)}
+            return {"DESCRIPTIONS": find_file(named, dataset)} if named else {}
         except (OSError, ValueError):  # training will say so, and nothing else reads them
             return {}

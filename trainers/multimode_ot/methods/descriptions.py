@@ -37,7 +37,8 @@ def require_file(check: Check, key: str, dataset: str | None) -> Path:
 
 
 def find_file(named: str, dataset: str | None) -> Path:
-    """The file that a setting means: a file, the one of a data set in a folder, or a shipped one.
+    """The file that a setting means: a shipped one by its bare name, whatever lies in the working
+    directory; else a file, or the one of a data set in a folder.
 
     Raises:
         FileNotFoundError: there is none.
@@ -45,12 +46,12 @@ def find_file(named: str, dataset: str | None) -> Path:
     """
     shipped = sorted(file.stem for file in SHIPPED.glob("*.json"))
     path = Path(named).expanduser()
+    if named in shipped:
+        return SHIPPED / f"{named}.json"
     if path.is_file():
         return path
     if path.is_dir():
         return _of_dataset(path, dataset or "")
-    if named in shipped:
-        return SHIPPED / f"{named}.json"
     raise FileNotFoundError(
         f"there is no such file or folder (nor is it one that is shipped: {', '.join(shipped)})"
     )
@@ -58,8 +59,8 @@ def find_file(named: str, dataset: str | None) -> Path:
 
 def _of_dataset(folder: Path, dataset: str) -> Path:
     """`dtd_prompt.json`, `oxford_pets.json` and the like: by a name, or a part of it."""
-    letters = _letters(dataset)
-    wanted = {letters, _ALIASES.get(letters, letters)}
+    name = _letters(dataset)
+    wanted = {name, _ALIASES.get(name, name)}
     files = {f: _letters(f.stem.removesuffix("_prompt")) for f in sorted(folder.glob("*.json"))}
     exact = [f for f, name in files.items() if name in wanted]
     parts = [f for f, name in files.items() if name and any(name in w for w in wanted)]

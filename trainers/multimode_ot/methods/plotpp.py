@@ -14,9 +14,9 @@ from ..backbone.class_tokens import PLACEHOLDER, embed_words, tokenize
 from ..backbone.encoders import encode_image, normalised
 from ..backbone.templates import PLOTPP_TEMPLATES, PLOTPP_USUAL
 from ..config import Check, Setting, Settings, require_known
-from .plot import TransportedPrompts
 from .prompts import MultiModePromptLearner
 from .stages import Stage
+from .transported import TransportedPrompts
 
 VISION_ALONE, ALL = "vision", "joint"
 
