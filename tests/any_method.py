@@ -16,6 +16,7 @@ from multimode_ot.config import Check, Setting
 from multimode_ot.methods import find_method
 from multimode_ot.methods.base import PromptedCLIP, settings_path
 from multimode_ot.methods.build import default_settings, limit_depths
+from multimode_ot.methods.on_features import OnFeatures
 from multimode_ot.regularisers import REGULARISERS
 from multimode_ot.training.step import training_step
 from parity import NAMES
@@ -115,6 +116,14 @@ class Training:
         trained = model.prompt_learner.parameters()
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
         self.scaler = torch.amp.GradScaler("cpu", enabled=model.precision.scale_loss)
+        if isinstance(model, OnFeatures) and model.passes():
+            self.collect(model)
+
+    def collect(self, model: OnFeatures) -> None:
+        """Give the model the features of two images of each class, the same in every pass."""
+        labels = torch.arange(2 * len(model.classnames)) % len(model.classnames)
+        features = model.image_features(self.case.images(len(labels), seed=100))
+        model.collect(features.expand(model.passes(), *features.shape), labels)
 
     def run(self, steps: int) -> list[dict[str, float]]:
         """So many epochs more; the steps' summaries."""
@@ -148,6 +157,7 @@ class Training:
             "state_dict": self.model.prompt_learner.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "parts": {name: part.state_dict() for name, part in parts.items()},
+            "method": self.model.training_state(),
             "random": torch.get_rng_state(),
         }
         torch.save(state, stream)
@@ -160,6 +170,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         for name, part in self.model.regularisers.items():
             part.load_state_dict(state["parts"][name])
+        self.model.load_training_state(state["method"])
         torch.set_rng_state(state["random"])
 
 

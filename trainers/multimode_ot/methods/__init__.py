@@ -36,6 +36,8 @@ BUILT_IN = {
     "VPT": "vpt",
     "PLOT": "plot",
     "TaskRes": "taskres",
+    "ZSLP": "zslp",
+    "CLAP": "clap",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 
