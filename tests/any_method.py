@@ -26,7 +26,8 @@ from yacs.config import CfgNode
 
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
-FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
+# So that each of them counts.
+FOR_FOUR_EPOCHS: dict[str, Any] = {"WEIGHT_AVERAGE": {"MEAN": 2.5}, "ALPHA_EVERY": 1}
 LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
 
 
@@ -34,6 +35,15 @@ LONGEST = "a " * 74  # fits the context alone, but not with words or a context b
 def backbone(shape: str) -> CLIP:
     """One for all models of a shape: what is frozen is shared."""
     return load_clip(random_state(shape))
+
+
+def merge_shared(node: CfgNode, values: dict[str, Any]) -> None:
+    """Put those values into a node whose keys it has."""
+    for key in values.keys() & node.keys():
+        if isinstance(values[key], dict):
+            merge_shared(node[key], values[key])
+        else:
+            node[key] = values[key]
 
 
 @dataclass(frozen=True)
@@ -58,19 +68,21 @@ class Case:
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
         limit_depths(node, backbone(self.shape))
-        for key, values in FOR_FOUR_EPOCHS.items():
-            node[key].update(values)
+        merge_shared(node, FOR_FOUR_EPOCHS)
         node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
         return node
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
         torch.manual_seed(seed)
-        return build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        model = build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        return give_features(model, seed)
 
     def as_trained(self, names=NAMES, **more: Any) -> PromptedCLIP:
         """A model in evaluation mode whose prompts are far from where they start."""
         model = self.build(names, **more).eval()
         generator = torch.Generator().manual_seed(1)
+        if self.fitted:
+            model.fit(*features_for(model, 0))
         with torch.no_grad():
             for tensor in model.prompt_learner.parameters():
                 tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
@@ -85,6 +97,11 @@ class Case:
     def trains(self) -> bool:
         return bool(find_method(self.method).trains)
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it is trained in one go, without steps."""
+        return getattr(find_method(self.method), "fits_at_once", False)
+
     def refusal(self) -> str:
         """Why its settings are refused before anything is loaded; "" if they are not."""
         method = find_method(self.method)
@@ -93,6 +110,23 @@ class Case:
         except ValueError as error:
             return str(error)
         return ""
+
+
+def features_for(model: OnFeatures, seed: int) -> tuple[Tensor, Tensor]:
+    """Random features of two images a class, of as many passes as the method wants, and labels."""
+    labels = torch.arange(2 * len(model.classnames)) % len(model.classnames)
+    shape = (max(1, model.passes()), len(labels), model.clip.embed_width)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)), labels
+
+
+def give_features(model: PromptedCLIP, seed: int = 0) -> PromptedCLIP:
+    """What a trainer gives a method on features before its first step; others need nothing."""
+    if isinstance(model, OnFeatures):
+        features, labels = features_for(model, seed)
+        model.encoded = lambda split: (features[0], labels)
+        if model.passes():
+            model.collect(features, labels)
+    return model
 
 
 def logits(model: PromptedCLIP, images: Tensor) -> Tensor:
@@ -116,14 +150,6 @@ class Training:
         trained = model.prompt_learner.parameters()
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
         self.scaler = torch.amp.GradScaler("cpu", enabled=model.precision.scale_loss)
-        if isinstance(model, OnFeatures) and model.passes():
-            self.collect(model)
-
-    def collect(self, model: OnFeatures) -> None:
-        """Give the model the features of two images of each class, the same in every pass."""
-        labels = torch.arange(2 * len(model.classnames)) % len(model.classnames)
-        features = model.image_features(self.case.images(len(labels), seed=100))
-        model.collect(features.expand(model.passes(), *features.shape), labels)
 
     def run(self, steps: int) -> list[dict[str, float]]:
         """So many epochs more; the steps' summaries."""
@@ -137,9 +163,9 @@ class Training:
             for part in parts:
                 part.epoch_ended(model, self.done, self.epochs)
         if self.done == self.epochs:
-            model.training_ended()
             for part in parts:
                 part.training_ended(model)
+            model.training_ended()
         return summaries
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:
@@ -180,7 +206,7 @@ def assert_resumes(case: Case) -> None:
     whole.run(2)
     file = whole.saved()
     expected = whole.run(2)
-    resumed = Training(case, case.build(seed=1))
+    resumed = Training(case, give_features(case.build(seed=1)))
     resumed.load(file)
     assert resumed.run(2) == expected
     one, other = (list(leaves(read(training.saved()))) for training in (whole, resumed))
@@ -288,7 +314,7 @@ def refused(method: str) -> list[Case]:
 ARGUMENTS = {
     "method": lambda method: [method],
     "case": cases,
-    "learner": lambda method: [case for case in cases(method) if case.trains],
+    "learner": lambda method: [c for c in cases(method) if c.trains and not c.fitted],
     "choice": lambda method: list(choices(method)),
     "taken": taken,
     "refused": refused,

@@ -38,6 +38,8 @@ BUILT_IN = {
     "TaskRes": "taskres",
     "ZSLP": "zslp",
     "CLAP": "clap",
+    "LPPP": "lppp",
+    "LinearProbe": "linear_probe",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 

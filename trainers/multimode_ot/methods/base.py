@@ -49,6 +49,8 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         learned: the sides whose features depend on it, of "text" and "image".
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
             rounding; "" if they do not.
+        no_new_classes: why classes without training images are nothing to it, as the end of a
+            sentence; "" where it can be tested on them.
         configs: another method, whose published configs the scripts take where it has none.
         steps: how its steps are taken, where that is not the usual way.
         checkpoint_name: directory of its checkpoints, as in the original repository.
@@ -69,6 +71,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
     batch_dependence: ClassVar[str] = ""
+    no_new_classes: ClassVar[str] = ""
     configs: ClassVar[str] = ""
     steps: ClassVar[Steps] = Steps()
     checkpoint_name: ClassVar[str] = "prompt_learner"

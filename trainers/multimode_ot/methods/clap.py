@@ -68,14 +68,7 @@ class CLAP(ZSLP):
             mean = mean * len(mean) / mean.sum()
         if "constant" in self.words:
             mean = mean.mean().expand(len(mean))
-        self.multipliers = self._by_row(mean)
-
-    def _by_row(self, values: Tensor) -> Tensor:
-        """Values of the current classes, `(K,)`, in the order of the rows, `(C,)`."""
-        rows = values.new_zeros(len(self.prompt_learner.prototypes))
-        there = self.row_of >= 0
-        rows[self.row_of[there]] = values[there]
-        return rows
+        self.multipliers = self.by_row(mean)
 
     def loss_terms(self, seen: Seen) -> dict[str, Tensor]:
         terms = super().loss_terms(seen)
@@ -100,7 +93,7 @@ class CLAP(ZSLP):
         distances; `rho` starts at 0."""
         if "adaptative" not in self.words:
             return
-        distances = self._by_row((self.class_features() - self.text_side()).square().sum(-1))
+        distances = self.by_row((self.class_features() - self.text_side()).square().sum(-1))
         if self.multipliers is None:
             self.multipliers = torch.ones_like(distances)
         if self.penalties is not None:
