@@ -1,13 +1,15 @@
 """A whole comparison: what is missing of it is run, and its table printed and written.
 
-Settings from the environment: METHODS, SEEDS (1 2 3), SHOTS (16), and PROTOCOL (base2new, fewshot,
-cross_dataset, domain), besides those of jobs.py and runs.py.
+Settings from the environment: METHODS, SEEDS (1 2 3), SHOTS (16), PROTOCOL (base2new, fewshot,
+cross_dataset, domain), and JOBS (1; of several runs at the same time, what they print stands in
+their logs alone), besides those of jobs.py and runs.py.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from fewshot_datasets import READERS
@@ -28,7 +30,7 @@ from protocol_runs import (
     trained_job,
     words_of,
 )
-from runs import RunFailed
+from runs import Run, RunFailed
 
 COMPARED = ("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe", "PLOT", "ALIGN")
 
@@ -58,14 +60,7 @@ def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
         runs_of(replace(job, seed=seed)) for job in jobs for seed in (seeds if job.trains else [1])
     ]
     prepare([run for runs in groups for run in runs])
-    failed = []
-    for runs in groups:
-        for run in runs:
-            try:
-                run.results()
-            except RunFailed as error:
-                failed.append(str(error))
-                break
+    failed = run_all(groups, numbers("JOBS", "1", smallest=1)[0])
     if failed:
         print("\n".join(failed))
     rows = list(dict.fromkeys(trained_job(job).row for job in jobs))
@@ -92,6 +87,29 @@ def with_classes(jobs: Sequence[Job]) -> list[Job]:
     if said:
         print(said, flush=True)
     return left
+
+
+def run_all(groups: Sequence[Sequence[Run]], at_once: int) -> list[str]:
+    """Run what is missing, the runs of a group in their order; returns what failed.
+
+    Args:
+        at_once: groups that are run at the same time, with their part of the processor's cores.
+    """
+
+    def run_group(runs: Sequence[Run]) -> str:
+        try:
+            for run in runs:
+                run.results(at_once)
+        except RunFailed as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            return [text for text in pool.map(run_group, groups) if text]
+        except BaseException:  # Ctrl-C, which the runs have heard, too, or what a run refuses
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def write_tables(
