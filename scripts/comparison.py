@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from fewshot_datasets import READERS
 from fewshot_datasets.check import config_name
-from jobs import Job, method_and_options, output_root
+from jobs import Job, method_and_options, no_new_classes, output_root
 from multimode_ot.config import require_known
 from multimode_ot.errors import STATUS
 from multimode_ot.files import write_whole
@@ -54,6 +54,7 @@ def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
     for job in jobs:
         trained_job(job).check()
     require_data(datasets, protocol)
+    jobs = with_classes(jobs) if protocol in ("base2new", "cross_dataset") else jobs
     # All are made before the first is run: what one of them refuses is refused at once.
     groups = [
         runs_of(replace(job, seed=seed)) for job in jobs for seed in (seeds if job.trains else [1])
@@ -70,6 +71,22 @@ def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
             raise
     if failed:
         raise SystemExit(STATUS)
+
+
+def with_classes(jobs: Sequence[Job]) -> list[Job]:
+    """Those whose methods can be tested on new classes; of the others, one line each.
+
+    Raises:
+        ValueError: there is no other.
+    """
+    reasons = {job.method: no_new_classes(job.method) for job in jobs}
+    said = "\n".join(f"{reason}; left out" for reason in reasons.values() if reason)
+    left = [job for job in jobs if not reasons[job.method]]
+    if not left:
+        raise ValueError(said)
+    if said:
+        print(said, flush=True)
+    return left
 
 
 def run_all(groups: Sequence[Sequence[Run]], at_once: int) -> list[str]:

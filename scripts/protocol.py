@@ -23,7 +23,7 @@ from pathlib import Path
 import warm
 from comparison import compare
 from fewshot_datasets.check import config_name
-from jobs import Job, method_and_options
+from jobs import Job, method_and_options, no_new_classes
 from multimode_ot.config import require_known
 from multimode_ot.errors import STATUS, one_line_errors
 from multimode_ot.methods import add_method_file
@@ -56,6 +56,7 @@ COMMANDS = (
     "dg_test",
     "compare",
 )
+TO_NEW_CLASSES = ("base2new_train", "base2new_test", "xd_test")
 
 
 def base2new_train(job: Job) -> None:
@@ -175,6 +176,8 @@ def run_protocol(command: str, job: Job, datasets: Sequence[str], shots: Sequenc
         trained, script = source_run(job), "xd_train"
         runs = [transfer_run(job, target) for target in datasets]
     require_data(datasets, job.protocol)
+    if command in TO_NEW_CLASSES and (reason := no_new_classes(job.method)):
+        raise ValueError(f"{reason}. fewshot.sh takes it, and dg_test.sh after xd_train.sh")
     if trained is not None and job.trains:
         require_trained(trained, script)
     prepare(runs)

@@ -18,6 +18,7 @@ from multimode_ot.config import Check, Setting
 from multimode_ot.methods import find_method
 from multimode_ot.methods.base import PromptedCLIP, settings_path
 from multimode_ot.methods.build import default_settings, limit_depths
+from multimode_ot.methods.on_features import OnFeatures
 from multimode_ot.regularisers import REGULARISERS
 from multimode_ot.training.step import training_step
 from parity import NAMES
@@ -27,7 +28,8 @@ from yacs.config import CfgNode
 
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
-FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
+# So that each of them counts.
+FOR_FOUR_EPOCHS: dict[str, Any] = {"WEIGHT_AVERAGE": {"MEAN": 2.5}, "ALPHA_EVERY": 1}
 # Of all classes here, for methods that train on descriptions.
 DESCRIPTIONS = str(Path(__file__).with_name("descriptions.json"))
 LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
@@ -37,6 +39,15 @@ LONGEST = "a " * 74  # fits the context alone, but not with words or a context b
 def backbone(shape: str) -> CLIP:
     """One for all models of a shape: what is frozen is shared."""
     return load_clip(random_state(shape))
+
+
+def merge_shared(node: CfgNode, values: dict[str, Any]) -> None:
+    """Put those values into a node whose keys it has."""
+    for key in values.keys() & node.keys():
+        if isinstance(values[key], dict):
+            merge_shared(node[key], values[key])
+        else:
+            node[key] = values[key]
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,7 @@ class Case:
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
         limit_depths(node, backbone(self.shape))
-        for key, values in FOR_FOUR_EPOCHS.items():
-            node[key].update(values)
+        merge_shared(node, FOR_FOUR_EPOCHS)
         if "DESCRIPTIONS" in node:
             node.DESCRIPTIONS = DESCRIPTIONS
         listed = {"REGULARISERS": self.parts} if self.parts else {}
@@ -71,12 +81,15 @@ class Case:
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
         torch.manual_seed(seed)
-        return build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        model = build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        return give_features(model, seed)
 
     def as_trained(self, names=NAMES, **more: Any) -> PromptedCLIP:
         """A model in evaluation mode whose prompts are far from where they start."""
         model = self.build(names, **more).eval()
         generator = torch.Generator().manual_seed(1)
+        if self.fitted:
+            model.fit(*features_for(model, 0))
         with torch.no_grad():
             for tensor in model.prompt_learner.parameters():
                 tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
@@ -91,6 +104,11 @@ class Case:
     def trains(self) -> bool:
         return bool(find_method(self.method).trains)
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it is trained in one go, without steps."""
+        return getattr(find_method(self.method), "fits_at_once", False)
+
     def refusal(self) -> str:
         """Why its settings are refused before anything is loaded; "" if they are not."""
         method = find_method(self.method)
@@ -99,6 +117,23 @@ class Case:
         except ValueError as error:
             return str(error)
         return ""
+
+
+def features_for(model: OnFeatures, seed: int) -> tuple[Tensor, Tensor]:
+    """Random features of two images a class, of as many passes as the method wants, and labels."""
+    labels = torch.arange(2 * len(model.classnames)) % len(model.classnames)
+    shape = (max(1, model.passes()), len(labels), model.clip.embed_width)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)), labels
+
+
+def give_features(model: PromptedCLIP, seed: int = 0) -> PromptedCLIP:
+    """What a trainer gives a method on features before its first step; others need nothing."""
+    if isinstance(model, OnFeatures):
+        features, labels = features_for(model, seed)
+        model.encoded = lambda split: (features[0], labels)
+        if model.passes():
+            model.collect(features, labels)
+    return model
 
 
 def logits(model: PromptedCLIP, images: Tensor) -> Tensor:
@@ -137,9 +172,9 @@ class Training:
             for part in parts:
                 part.epoch_ended(model, self.done, self.epochs)
         if self.done == self.epochs:
-            model.training_ended()
             for part in parts:
                 part.training_ended(model)
+            model.training_ended()
         return summaries
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:
@@ -159,6 +194,7 @@ class Training:
             "state_dict": self.model.prompt_learner.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "parts": {name: part.state_dict() for name, part in parts.items()},
+            "method": self.model.training_state(),
             "random": torch.get_rng_state(),
             "python": random.getstate(),
         }
@@ -172,6 +208,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         for name, part in self.model.regularisers.items():
             part.load_state_dict(state["parts"][name])
+        self.model.load_training_state(state["method"])
         torch.set_rng_state(state["random"])
         random.setstate(state["python"])
 
@@ -182,7 +219,7 @@ def assert_resumes(case: Case) -> None:
     whole.run(2)
     file = whole.saved()
     expected = whole.run(2)
-    resumed = Training(case, case.build(seed=1))
+    resumed = Training(case, give_features(case.build(seed=1)))
     resumed.load(file)
     assert resumed.run(2) == expected
     one, other = (list(leaves(read(training.saved()))) for training in (whole, resumed))
@@ -290,7 +327,7 @@ def refused(method: str) -> list[Case]:
 ARGUMENTS = {
     "method": lambda method: [method],
     "case": cases,
-    "learner": lambda method: [case for case in cases(method) if case.trains],
+    "learner": lambda method: [c for c in cases(method) if c.trains and not c.fitted],
     "choice": lambda method: list(choices(method)),
     "taken": taken,
     "refused": refused,

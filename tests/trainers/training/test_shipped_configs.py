@@ -45,7 +45,8 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
 
 
 # Methods whose originals do not take SGD with a cosine after one epoch of warm-up.
-OTHER_OPTIMISERS = {"TaskRes": "adam"}
+OTHER_OPTIMISERS = {"TaskRes": "adam", "LinearProbe": "adam"}  # of which the last takes no step
+OTHER_OPTIMISERS |= dict.fromkeys(["ZSLP", "CLAP", "LPPP"], "sgd")
 # Backbone, training batch, epochs, learning rate, and settings of the method.
 PUBLISHED = {
     "CoOp/rn50": ("RN50", 32, 200, 0.002, {"CTX_INIT": "", "N_CTX": 16}),
@@ -165,3 +166,29 @@ def test_a_published_config_holds_the_published_regularisers(name):
         expected = {"FROZEN_CONSISTENCY": CONSISTENCY} | expected
     assert {part.upper() for part in settings.REGULARISERS} == set(expected)
     assert {part: dict(settings[part]) for part in expected} == expected
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("[CZ]*L*P/*.yaml")), ids=str)
+def test_prototypes_are_trained_as_published(file):
+    cfg, settings = load(file)
+    optim = cfg.OPTIM
+    assert (optim.NAME, optim.LR, optim.MOMENTUM, optim.WEIGHT_DECAY) == ("sgd", 0.1, 0.9, 0)
+    assert (optim.LR_SCHEDULER, optim.WARMUP_EPOCH, optim.WARMUP_CONS_LR) == ("cosine", 1, 1e-5)
+    assert (settings.VIEWS, settings.INIT) == (20, "ZS")
+    if file.stem != "demo":
+        assert (optim.MAX_EPOCH, cfg.DATALOADER.TRAIN_X.BATCH_SIZE) == (300, 256)
+        assert settings.CLASS_NAMES == ("raw" if file.stem == "rn50" else "readable")
+
+
+@pytest.mark.parametrize("name", ["rn50", "vit_b16"])
+def test_lppp_and_the_linear_probe_are_as_published(name):
+    cfg, settings = load(ROOT / f"LPPP/{name}.yaml")
+    optim = cfg.OPTIM
+    assert (optim.NAME, optim.MOMENTUM, optim.WEIGHT_DECAY) == ("sgd", 0.9, 0)
+    assert (optim.MAX_EPOCH, optim.LR_SCHEDULER, optim.STEPSIZE) == (300, "single_step", (-1,))
+    assert optim.WARMUP_EPOCH < 1 and cfg.INPUT.RRCROP_SCALE == (0.5, 1.0)
+    assert (settings.VIEWS, settings.TUNE, settings.ALPHA_EVERY) == (1, "none", 10)
+    cfg, settings = load(ROOT / f"LinearProbe/{name}.yaml")
+    assert (cfg.OPTIM.MAX_EPOCH, settings.TUNE, settings.NUM_STEP) == (1, "val", 8)
+    cfg, settings = load(ROOT / f"LinearProbe/{name}_fixed_c.yaml")
+    assert (cfg.OPTIM.MAX_EPOCH, settings.TUNE, settings.C) == (1, "none", 1.0)

@@ -41,6 +41,10 @@ BUILT_IN = {
     "ProGrad": "prograd",
     "PromptSRC": "promptsrc",
     "TaskRes": "taskres",
+    "ZSLP": "zslp",
+    "CLAP": "clap",
+    "LPPP": "lppp",
+    "LinearProbe": "linear_probe",
 }
 # What the trainers of original repositories are called that have another name here.
 ORIGINAL_NAMES = {"MultiModalAdapter": "MMA", "CLIP_Adapter": "CLIPAdapter", "ADAPTER": "CLAP"}

@@ -58,6 +58,8 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
             rounding; "" if they do not.
         stages: the runs that train it, in their order, which the scripts chain; none: one run.
+        no_new_classes: why classes without training images are nothing to it, as the end of a
+            sentence; "" where it can be tested on them.
         configs: another method, whose published configs the scripts take where it has none.
         steps: how its steps are taken, where that is not the usual way.
         checkpoint_name: directory of its checkpoints, as in the original repository.
@@ -83,6 +85,7 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
     views: ClassVar[int] = 1
     batch_dependence: ClassVar[str] = ""
     stages: ClassVar[tuple[Stage, ...]] = ()
+    no_new_classes: ClassVar[str] = ""
     configs: ClassVar[str] = ""
     steps: ClassVar[Steps] = Steps()
     checkpoint_name: ClassVar[str] = "prompt_learner"
