@@ -7,8 +7,9 @@ cross_dataset, domain), besides those of jobs.py and runs.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from fewshot_datasets import READERS
 from fewshot_datasets.check import config_name
@@ -28,7 +29,7 @@ from protocol_runs import (
     trained_job,
     words_of,
 )
-from runs import RunFailed
+from runs import Run, RunFailed
 
 COMPARED = ("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe", "PLOT", "ALIGN")
 
@@ -56,6 +57,23 @@ def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
     groups = [
         runs_of(replace(job, seed=seed)) for job in jobs for seed in (seeds if job.trains else [1])
     ]
+    failed = run_all(groups)
+    rows = list(dict.fromkeys(trained_job(job).row for job in jobs))
+    try:
+        write_tables(protocol, rows, datasets, shots)
+    except FileNotFoundError:  # no run has a result, and each has said why
+        if not failed:
+            raise
+    if failed:
+        raise SystemExit(STATUS)
+
+
+def run_all(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Run what is not finished; returns a line for each group that failed.
+
+    Args:
+        groups: runs of which each needs those before it.
+    """
     prepare([run for runs in groups for run in runs])
     failed = []
     for runs in groups:
@@ -67,34 +85,40 @@ def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
                 break
     if failed:
         print("\n".join(failed))
-    rows = list(dict.fromkeys(trained_job(job).row for job in jobs))
-    try:
-        write_tables(protocol, rows, datasets, shots)
-    except FileNotFoundError:  # no run has a result, and each has said why
-        if not failed:
-            raise
-    if failed:
-        raise SystemExit(STATUS)
+    return failed
 
 
 def write_tables(
-    protocol: str, rows: Sequence[str], datasets: Sequence[str], shots: Sequence[int]
+    protocol: str,
+    rows: Sequence[str],
+    datasets: Sequence[str],
+    shots: Sequence[int],
+    name: str = "",
+    more: Sequence[str] = (),
+    only: Container[Path] | None = None,
 ) -> None:
     """Print and write the table of a comparison; one for each number of shots, which only the
-    few-shot protocol has in one table."""
+    few-shot protocol has in one table.
+
+    Args:
+        name: of the files, if it is not the protocol's.
+        more: further options of `multimode-ot compare`.
+        only: folders of the runs that it is made of; None: all that there are.
+    """
     from multimode_ot.commands.compare import table
 
     names = [reader.__name__ for reader in READERS.values()]
     root, folder = output_root(), output_root() / "comparison"
     chosen = ["--protocol", protocol, "--methods", *rows, "--datasets"]
-    chosen += [READERS[name].__name__ for name in datasets]
+    chosen += [READERS[dataset].__name__ for dataset in datasets]
     if protocol in ("cross_dataset", "domain"):
         chosen += ["--source", source_name()]
     for tabulated in [shots] if protocol == "fewshot" else [[number] for number in shots]:
-        options = [str(root), *chosen, "--shots", *map(str, tabulated)]
+        options = [str(root), *chosen, "--shots", *map(str, tabulated), *more]
         own = f"_{tabulated[0]}shots" if len(shots) > 1 and protocol != "fewshot" else ""
+        file = f"{name or protocol}{own}"
         for style, ending in {"markdown": "md", "csv": "csv", "json": "json"}.items():
-            text = table([*options, "--format", style], names, rows)
-            write_whole(folder / f"{protocol}{own}.{ending}", lambda s, t=text: s.write(t + "\n"))
-        print("\n" + table(options, names, rows))
-        print(f"\nWritten to {folder} as {protocol}{own}.md, .csv and .json")
+            text = table([*options, "--format", style], names, rows, only)
+            write_whole(folder / f"{file}.{ending}", lambda s, t=text: s.write(t + "\n"))
+        print("\n" + table(options, names, rows, only))
+        print(f"\nWritten to {folder} as {file}.md, .csv and .json")

@@ -188,18 +188,23 @@ def run_protocol(command: str, job: Job, datasets: Sequence[str], shots: Sequenc
         single(runs[0])
 
 
-def run_command(arguments: Sequence[str]) -> None:
-    """The command line: ends with one line and status 2 where something is wrong."""
+def guarded(call: Callable[[], None]) -> None:
+    """A call of a command line: ends with one line and status 2 where something is wrong."""
     try:
         with one_line_errors():
             try:
-                main(arguments)
+                call()
             except RunFailed as failure:
                 if not failure.has_said_why:
                     print(f"error: {failure}", file=sys.stderr)
                 raise SystemExit(STATUS) from None
     finally:
         warm.stop()
+
+
+def run_command(arguments: Sequence[str]) -> None:
+    """The command line."""
+    guarded(lambda: main(arguments))
 
 
 if __name__ == "__main__":
