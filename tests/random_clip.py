@@ -21,6 +21,16 @@ SHAPES = {
         "transformer_heads": 1,
         "transformer_layers": 4,
     },
+    "tiny-vit, two heads": {
+        "embed_dim": 48,
+        "image_resolution": 32,
+        "vision_layers": 3,
+        "vision_width": 128,
+        "vision_patch_size": 8,
+        "transformer_width": 128,
+        "transformer_heads": 2,
+        "transformer_layers": 3,
+    },
     "tiny-resnet": {
         "embed_dim": 48,
         "image_resolution": 64,

@@ -38,7 +38,7 @@ def test_a_choice_of_a_setting_is_taken_or_refused_with_the_key(choice):
     if choice.refusal():
         assert choice.refusal().startswith(path)
         return
-    model = choice.build()
+    model = choice.build(seed=1)  # with 0 none of the three units of CoCoOp's meta-net fires
     assert logits(model.eval(), choice.images()).isfinite().all()
     if not choice.trains:
         return

@@ -51,7 +51,9 @@ def test_the_first_words_are_learned_and_the_others_stay_in_the_prompt(method, k
     sentence = words(model.clip, "a photo of a cat.")
     (context, *_), _ = model.prompts()
     assert torch.equal(context, sentence[:2])
-    assert torch.equal(model.embeddings[0, 3 : 1 + len(sentence)], sentence[2:])
+    classes = model.classes
+    kept = torch.cat([classes.head_words[0, 3:], classes.tail_words[:-1]])  # to the EOS
+    assert torch.equal(kept, sentence[2:])
 
 
 def test_the_deep_projections_of_maple_start_as_one():

@@ -6,17 +6,13 @@ from multimode_ot import build_model, load_clip
 from multimode_ot.backbone.class_tokens import embed_classes, insert_context
 from multimode_ot.backbone.encoders import encode_image, encode_text, normalised, project_text
 from multimode_ot.backbone.layers import MLP
-from multimode_ot.backbone.packed_text import Group, PackedClasses, split_groups, tokens
+from multimode_ot.backbone.packed_text import PackedClasses
+from multimode_ot.backbone.tails import Group, split_groups, tokens
 from multimode_ot.methods.build import default_settings
 from multimode_ot.transport import Features
 from random_clip import random_state
+from two_ways import CLASSES, assert_same
 
-CLASSES = {
-    "one class": ["cat"],
-    "equally long names": ["cat", "dog", "horse"],
-    "very different names": ["cat", "a bird that nobody has ever seen", "great_white_shark", "dog"],
-    "the longest context": ["cat", " ".join(["cat"] * 70)],
-}
 PROMPTS = {
     "one mode": {"TEXT_PROMPT_NUMBER": 1, "VISION_PROMPT_NUMBER": 1},
     "one sentence": {},
@@ -60,22 +56,6 @@ def slow_class_features(model, names) -> Features:
         start, counts = 1, eos - 2
     mask = torch.arange(77 - start) < counts.unsqueeze(-1)
     return Features(pooled.squeeze(2), outputs[:, :, start:], mask)
-
-
-def assert_same(model, slow, fast):
-    """Values and gradients of two functions without arguments, to rounding."""
-    parameters = list(model.prompt_learner.parameters())
-    results = []
-    for run in (slow, fast):
-        value = run()
-        weights = torch.linspace(1, 2, value.numel()).view_as(value)
-        gradients = torch.autograd.grad((value * weights).sum(), parameters, allow_unused=True)
-        results.append((value, *gradients))
-    for one, other in zip(*results, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            scale = float(one.detach().abs().max())
-            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5 * max(scale, 1e-3))
 
 
 @pytest.mark.parametrize("head", ["paper", "released"])

@@ -35,9 +35,9 @@ def encoded(monkeypatch):
     """A list that grows by the templates of each call of the teacher's text tower."""
     calls = []
 
-    def count(clip, names, templates, unit=True):
+    def count(clip, names, templates, *how):
         calls.append(tuple(templates))
-        return zero_shot.template_features(clip, names, templates, unit)
+        return zero_shot.template_features(clip, names, templates, *how)
 
     monkeypatch.setattr(frozen, "template_features", count)
     return calls

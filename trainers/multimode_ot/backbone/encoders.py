@@ -9,12 +9,20 @@ positions; behind the last one they flow on unchanged (MaPLe, CVPR 2023, equatio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from .clip import CLIP
 from .layers import ModifiedResNet, attend
+
+# What the backward pass needs of each text token in each layer, in widths.
+SAVED_WIDTHS = 12
+
+run_again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+"""Call a function now and in the backward pass, which so holds its arguments alone."""
 
 
 def encode_text(
@@ -55,13 +63,31 @@ def project_text(clip: CLIP, tokens: Tensor) -> Tensor:
 
 
 def encode_text_pooled(
-    clip: CLIP, embeddings: Tensor, eos: Tensor, deep_prompts: Sequence[Tensor] = ()
+    clip: CLIP,
+    embeddings: Tensor,
+    eos: Tensor,
+    deep_prompts: Sequence[Tensor] = (),
+    memory: int | None = None,
 ) -> Tensor:
     """Text features in the joint space, `(S, d)`, not normalised: the outputs at `eos`, `(S,)`.
 
+    Args:
+        deep_prompts: with `memory`: `(n, w)` for all sequences.
+        memory: bytes that may be held for the backward pass, or in evaluation for a layer. Beyond
+            it, sequences are run in chunks, and all chunks but the last are run again in the
+            backward pass.
+
     Otherwise as `encode_text`.
     """
-    return project_text(clip, encode_text(clip, embeddings, deep_prompts, only=eos))
+    most = len(embeddings)
+    if memory is not None:
+        layers = clip.text_layers if torch.is_grad_enabled() else 1
+        held = SAVED_WIDTHS * layers * embeddings[0].numel() * clip.dtype.itemsize
+        most = max(1, memory // held)
+    *others, last = zip(embeddings.split(most), eos.split(most), strict=True)
+    outputs = [run_again(encode_text, clip, rows, deep_prompts, at) for rows, at in others]
+    outputs.append(encode_text(clip, last[0], deep_prompts, last[1]))
+    return project_text(clip, torch.cat(outputs))
 
 
 def encode_image(

@@ -5,6 +5,9 @@ before the name (the *head*) has the same outputs for all classes, and is run on
 runs only the rest (its *tail*), which attends to the head's keys and values. Tails are packed one
 behind the other, so that a short name does not pay for a long one. All of this is exact.
 
+The sharing ends where classes have contexts of their own, or learned tokens behind their names:
+`encoders.encode_text` runs such prompts, padded to one length.
+
 Axes: `K` classes, `N` modes, `P` tokens of the longest head, `T` tokens of a tail, `R` packed
 tokens of tails (`N * T` of each class), `b` tokens of a context, `w` width, `h` attention heads.
 """
@@ -13,28 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from .class_tokens import check_classnames, insert_context, readable, tokenize
 from .clip import CLIP
-from .layers import merge_heads
+from .encoders import project_text, run_again
+from .layers import attend
+from .tails import ALL, Group, attend_behind, pick, split_groups, tokens
 
 # What the backward pass needs of each tail token in each layer, in widths: the inputs of two norms,
 # queries, keys and values, keys and values again (behind the head's), the attention's output, the
-# hidden layer.
+# hidden layer. Keys of heads longer than two tails come on top.
 SAVED_WIDTHS = 16
-
-
-class Group(NamedTuple):
-    """`classes` classes whose tails have `length` tokens."""
-
-    classes: int
-    length: int
 
 
 class PackedClasses(nn.Module):
@@ -43,7 +38,8 @@ class PackedClasses(nn.Module):
     Args:
         clip: the backbone.
         classnames: `K` names; underscores become spaces.
-        prefixes: `N` prefixes, of words or placeholders.
+        prefixes: `N` prefixes, of words or placeholders; or one, behind which any number of
+            contexts can stand.
         released: which tokens represent a prompt: its own (context, other words of the prefix,
             class name), or those that the authors' program takes (positions `0 .. e - 2` with `e`
             the EOS of the class's first prompt, for all its prompts).
@@ -57,9 +53,10 @@ class PackedClasses(nn.Module):
     """
 
     head_words: Tensor  # (N, P, w)
-    head_mask: Tensor  # (N, P)
+    mask: Tensor  # (N, longest T, P + longest T), what a token of a tail sees
     tail_words: Tensor  # (sum of T, w)
     tail_positions: Tensor  # (N, longest T)
+    order: Tensor  # (K,), where each class stands among the packed ones
     eos_rows: Tensor
     token_rows: Tensor
     token_mask: Tensor
@@ -79,21 +76,26 @@ class PackedClasses(nn.Module):
         # The authors' program may read past the EOS of prompts shorter than the first one.
         overrun = max(0, int(heads[0] - heads.min()) - 2) if released else 0
         tails = _tail_ids(clip, classnames, prefixes[int(heads.argmax())], overrun)
-        order = sorted(range(len(tails)), key=lambda k: len(tails[k]))
-        lengths = [len(tails[k]) for k in order]
+        by_length = sorted(range(len(tails)), key=lambda k: len(tails[k]))
+        lengths = [len(tails[k]) for k in by_length]
         self.groups = [Group(len(list(same)), t) for t, same in groupby(lengths)]
+        self.eos = slice(-1 - overrun, -overrun or None)  # in a tail
 
-        tail_ids = torch.tensor([i for k in order for i in tails[k]])
+        order = torch.tensor(by_length).argsort()
+        tail_ids = torch.tensor([i for k in by_length for i in tails[k]])
         positions = heads[:, None] + torch.arange(lengths[-1])
+        in_head = torch.arange(ids.shape[1]) < heads[:, None, None]
+        in_tail = torch.ones(1, lengths[-1], lengths[-1], dtype=torch.bool).tril()
+        seen = [in_head.expand(-1, lengths[-1], -1), in_tail.expand(len(heads), -1, -1)]
         constants = {
             "head_words": clip.token_embedding(ids.to(clip.token_embedding.weight.device)),
-            "head_mask": torch.arange(ids.shape[1]) < heads[:, None],
+            "mask": torch.cat(seen, -1),
             "tail_words": clip.token_embedding(tail_ids.to(clip.token_embedding.weight.device)),
             # Only what is read past an EOS can lie beyond the context, and then in vain.
             "tail_positions": positions.clamp_max(clip.context_length - 1),
         }
         sizes = torch.tensor([len(tail) for tail in tails])
-        begin = torch.tensor([0, *lengths]).cumsum(0)[:-1][torch.tensor(order).argsort()]
+        begin = torch.tensor([0, *lengths]).cumsum(0)[:-1][order]
         modes = torch.arange(len(heads))
         first = ids.numel() + begin[:, None] * len(heads) + modes * sizes[:, None]  # (K, N)
         eos = heads + sizes[:, None] - 1 - overrun  # (K, N), in the prompt
@@ -106,6 +108,7 @@ class PackedClasses(nn.Module):
         )  # (K, N, L)
         mask = torch.arange(len(at)) < counts[..., None]
         constants |= {
+            "order": order,
             "eos_rows": first + eos - heads,
             "token_rows": rows.where(mask, 0),
             "token_mask": mask,
@@ -126,32 +129,61 @@ class PackedClasses(nn.Module):
         Args:
             context: `(N, b, w)`, put behind SOS.
             deep: likewise, for layers 1, 2, ...
-            memory: bytes that may be held for the backward pass. Beyond it, classes are run in
-                chunks, and all chunks but the last are run again in the backward pass.
+            memory: bytes that may be held of the tails. Beyond it, classes are run in chunks, and
+                all chunks but the last are run again in the backward pass.
         """
         heads, seen = self.run_heads(clip, context, deep)
-        most = tokens(self.groups)
-        if memory is not None and torch.is_grad_enabled():
-            saved = SAVED_WIDTHS * clip.text_layers * clip.text_width * clip.dtype.itemsize
-            most = memory // (saved * len(heads))
-        *recomputed, last = split_groups(self.groups, most)
-        words = self.tail_words.split([tokens(chunk) for chunk in (*recomputed, last)])
-        tails = [
-            checkpoint(
-                self.run_tails, clip, *chunk, *seen, use_reentrant=False, preserve_rng_state=False
-            )
-            for chunk in zip(recomputed, words, strict=False)
-        ]
-        tails.append(self.run_tails(clip, last, words[-1], *seen))
+        *others, last = self.chunks(clip, memory, len(context))
+        tails = [run_again(self.run_tails, clip, *part, ALL, seen) for part in others]
+        tails.append(self.run_tails(clip, *last, ALL, seen))
         return clip.ln_final(torch.cat([heads.flatten(0, 1), *tails]))
+
+    def features(
+        self,
+        clip: CLIP,
+        context: Tensor,
+        deep: Sequence[Tensor] = (),
+        memory: int | None = None,
+    ) -> Tensor:
+        """Class features in the joint space, `(K, N, d)`, not normalised: the outputs at the EOS.
+
+        The last layer runs for these alone, and the heads in the same products as the last chunk.
+        Arguments as of `forward`.
+        """
+        *others, last = self.chunks(clip, memory, len(context))
+        seen: list[Tensor] = []
+        heads = self.head_inputs(clip, context)
+        final = self.run_tails(clip, *last, self.eos, seen, heads, deep)
+        tails = [run_again(self.run_tails, clip, *part, self.eos, seen) for part in others]
+        outputs = torch.cat([*tails, final])  # (K * N, w)
+        outputs = outputs.unflatten(0, (len(self.order), -1))[self.order]
+        return project_text(clip, clip.ln_final(outputs))
+
+    def chunks(
+        self, clip: CLIP, memory: int | None, modes: int
+    ) -> list[tuple[Sequence[Group], Tensor]]:
+        """The groups and their words in as many parts as `memory` asks for."""
+        most = tokens(self.groups)
+        if memory is not None:
+            behind = 2 * self.head_words.shape[1] * len(self.order) // most
+            layers = clip.text_layers if torch.is_grad_enabled() else 1
+            held = max(SAVED_WIDTHS, SAVED_WIDTHS - 4 + behind) * layers * clip.text_width
+            most = memory // (held * clip.dtype.itemsize * modes)
+        parts = split_groups(self.groups, most)
+        words = self.tail_words.split([tokens(part) for part in parts])
+        return list(zip(parts, words, strict=True))
+
+    def head_inputs(self, clip: CLIP, context: Tensor) -> Tensor:
+        """The heads in front of the first layer, `(N, P, w)`."""
+        words = self.head_words.to(clip.dtype).expand(len(context), -1, -1)
+        x = insert_context(words, context.to(clip.dtype))
+        return x + clip.positional_embedding[: x.shape[1]].to(x.dtype)
 
     def run_heads(
         self, clip: CLIP, context: Tensor, deep: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """Outputs `(N, P, w)`, and every layer's keys and values `(N, P, 2, h, 64)`."""
-        x = insert_context(self.head_words.to(clip.dtype), context.to(clip.dtype))
-        x = x + clip.positional_embedding[: x.shape[1]].to(x.dtype)
-        seen = []
+        x, seen = self.head_inputs(clip, context), []
         for i, block in enumerate(clip.transformer):
             if 1 <= i <= len(deep):
                 x = insert_context(x, deep[i - 1].to(x.dtype))
@@ -161,40 +193,60 @@ class PackedClasses(nn.Module):
         return x, seen
 
     def run_tails(
-        self, clip: CLIP, groups: Sequence[Group], words: Tensor, *seen: Tensor
+        self,
+        clip: CLIP,
+        groups: Sequence[Group],
+        words: Tensor,
+        wanted: slice,
+        seen: list[Tensor],
+        heads: Tensor | None = None,
+        deep: Sequence[Tensor] = (),
     ) -> Tensor:
-        """Outputs of the tails of some groups, `(R, w)`; `words` `(R / N, w)` are theirs."""
-        places = clip.positional_embedding[self.tail_positions]  # (N, longest T, w)
-        rows, masks = [], []
-        for group, part in zip(groups, words.split([tokens([g]) for g in groups]), strict=True):
-            part = part.view(group.classes, 1, group.length, -1) + places[:, : group.length]
-            rows.append(part.flatten(0, 2))
-            own = torch.ones(group.length, group.length, dtype=torch.bool, device=part.device)
-            head = self.head_mask.unsqueeze(1).expand(-1, group.length, -1)
-            mask = torch.cat([head, own.tril().expand(len(head), -1, -1)], -1)
-            masks.append(mask.repeat(group.classes, 1, 1).unsqueeze(1))  # (K * N, 1, T, P + T)
-        x = torch.cat(rows).to(clip.dtype)
+        """Outputs of the `wanted` tokens of each tail of some groups, `(R, w)` for all.
+
+        Args:
+            words: `(sum of T, w)`, theirs.
+            seen: every layer's keys and values of the heads; with `heads` they are put there.
+            heads: `(N, P, w)`, inputs of heads that have not run yet, to run along; `deep` theirs.
+        """
+        modes = len(seen[0]) if heads is None else len(heads)
+        rows, masks = self.lay_out(clip, groups, words, modes)
         sizes = [len(part) for part in rows]
-        for block, head in zip(clip.transformer, seen, strict=True):
-            parts = zip(groups, block.open(x).split(sizes), masks, strict=True)
-            x = block.close(x, torch.cat([_attend_behind(head, *part) for part in parts]))
+        front = [] if heads is None else [heads.flatten(0, 1)]
+        ahead = sum(map(len, front))
+        x = torch.cat([*front, *(part.to(clip.dtype) for part in rows)])
+        for i, block in enumerate(clip.transformer):
+            if heads is not None and 1 <= i <= len(deep):
+                prompt = deep[i - 1].to(x.dtype)
+                x[:ahead].view_as(heads)[:, 1 : 1 + prompt.shape[1]] = prompt
+            opened, *tails = block.open(x).split([ahead, *sizes])
+            at = wanted if block is clip.transformer.last else ALL
+            mixed = []
+            if heads is not None:
+                opened = opened.unflatten(0, heads.shape[:2])
+                seen.append(opened[:, :, 1:])
+                if at == ALL:
+                    mixed.append(attend(opened, causal=True).flatten(0, 1))
+            parts = zip(groups, tails, masks, strict=True)
+            mixed += [attend_behind(seen[i], *part, at) for part in parts]
+            if at != ALL:
+                x = pick(x[ahead:].split(sizes), groups, at)
+            x = block.close(x, torch.cat(mixed))
         return x
 
-
-def _attend_behind(head: Tensor, group: Group, qkv: Tensor, mask: Tensor) -> Tensor:
-    """Attention of equally long tails to their heads and themselves, `(K * N * T, w)`.
-
-    Args:
-        head: `(N, P, 2, h, 64)`, keys and values of the heads.
-        qkv: `(K * N * T, 3, h, 64)`.
-        mask: `(K * N, 1, T, P + T)`.
-    """
-    qkv = qkv.unflatten(0, (group.classes, len(head), group.length))
-    head = head.expand(group.classes, *head.shape)
-    keys_values = torch.cat([head, qkv[:, :, :, 1:]], 2)  # (K, N, P + T, 2, h, 64)
-    k, v = keys_values.flatten(0, 1).permute(2, 0, 3, 1, 4)  # (K * N, h, P + T, 64)
-    q = qkv[:, :, :, 0].flatten(0, 1).transpose(1, 2)  # (K * N, h, T, 64)
-    return merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)).flatten(0, 1)
+    def lay_out(
+        self, clip: CLIP, groups: Sequence[Group], words: Tensor, modes: int
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The inputs `(K * N * T, w)` of each group, and its mask `(K * N or 1, 1, T, P + T)`."""
+        places = clip.positional_embedding[self.tail_positions]  # (N or 1, longest T, w)
+        head, rows, masks = self.head_words.shape[1], [], []
+        for group, part in zip(groups, words.split([tokens([g]) for g in groups]), strict=True):
+            part = part.view(group.classes, 1, group.length, -1) + places[:, : group.length]
+            rows.append(part.expand(-1, modes, -1, -1).flatten(0, 2))
+            mask = self.mask[:, : group.length, : head + group.length]
+            copies = 1 if len(mask) == 1 else group.classes
+            masks.append(mask.repeat(copies, 1, 1).unsqueeze(1))
+        return rows, masks
 
 
 def _tail_ids(clip: CLIP, classnames: Sequence[str], prefix: str, overrun: int) -> list[list[int]]:
@@ -205,22 +257,3 @@ def _tail_ids(clip: CLIP, classnames: Sequence[str], prefix: str, overrun: int) 
         row[start : eos + 1] + [0] * overrun
         for row, eos in zip(ids.tolist(), ids.argmax(-1).tolist(), strict=True)
     ]
-
-
-def tokens(groups: Sequence[Group]) -> int:
-    """Tail tokens of all classes of the groups."""
-    return sum(group.classes * group.length for group in groups)
-
-
-def split_groups(groups: Sequence[Group], most: int) -> list[list[Group]]:
-    """Chunks of groups with at most `most` tokens each, but at least one class."""
-    chunks: list[list[Group]] = [[]]
-    for classes, length in groups:
-        while classes:
-            fitting = min(classes, (most - tokens(chunks[-1])) // length)
-            if fitting > 0 or not chunks[-1]:
-                chunks[-1].append(Group(max(fitting, 1), length))
-                classes -= max(fitting, 1)
-            else:
-                chunks.append([])
-    return chunks

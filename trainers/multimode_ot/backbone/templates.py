@@ -113,3 +113,12 @@ ENSEMBLE_TEMPLATES = (
 def dataset_template(dataset: str | None, templates: Mapping[str, str] = DATASET_TEMPLATES) -> str:
     """A data set's template in one of the tables above; the default outside a host."""
     return templates.get(dataset or "", DEFAULT_TEMPLATE)
+
+
+def class_templates(
+    dataset: str | None, templates: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """All templates of a data set in a table of several; where it is not named, those under "",
+    else CoOp's for it."""
+    found = templates.get(dataset or "") or templates.get("")
+    return found or (dataset_template(dataset),)

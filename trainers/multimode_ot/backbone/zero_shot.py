@@ -17,26 +17,33 @@ from .encoders import encode_text_pooled, normalised
 
 
 def template_features(
-    clip: CLIP, classnames: Sequence[str], templates: Sequence[str], unit: bool = True
+    clip: CLIP,
+    classnames: Sequence[str],
+    templates: Sequence[str],
+    unit: bool = True,
+    whole: bool = True,
+    raw_names: bool = False,
 ) -> Tensor:
-    """The mean over templates of the features of `K` classes, `(K, d)`, unit vectors, in float32 at
-    least.
+    """The mean over templates of the features of `K` classes, `(K, d)`, in float32 at least.
 
     Args:
-        classnames: `K` names; underscores become spaces.
+        classnames: `K` names.
         templates: with `{}` for the name.
         unit: normalise each template's features before the mean is taken.
+        whole: normalise the mean.
+        raw_names: leave the underscores in the names; else they become spaces.
 
     Raises:
         ValueError: a prompt that does not fit the context.
     """
     per_template = []
     for template in templates:
-        texts = [template.format(readable(name)) for name in classnames]
+        texts = [template.format(n if raw_names else readable(n)) for n in classnames]
         ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
         eos = ids.argmax(-1)  # the EOS has the highest id
         embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
         features = encode_text_pooled(clip, embeddings, eos)
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         per_template.append(normalised(features) if unit else wide)
-    return normalised(torch.stack(per_template).mean(0))
+    mean = torch.stack(per_template).mean(0)
+    return normalised(mean) if whole else mean

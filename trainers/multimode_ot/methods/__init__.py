@@ -35,6 +35,7 @@ BUILT_IN = {
     "IVLP": "ivlp",
     "VPT": "vpt",
     "PLOT": "plot",
+    "TaskRes": "taskres",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 

@@ -27,6 +27,7 @@ from ..regularisers import Seen
 from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
 from .nonfinite import raise_for_nonfinite
+from .steps import Steps
 
 
 class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
@@ -49,6 +50,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
             rounding; "" if they do not.
         configs: another method, whose published configs the scripts take where it has none.
+        steps: how its steps are taken, where that is not the usual way.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
 
@@ -68,6 +70,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     learned: ClassVar[tuple[str, ...]] = ()
     batch_dependence: ClassVar[str] = ""
     configs: ClassVar[str] = ""
+    steps: ClassVar[Steps] = Steps()
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
 
@@ -167,11 +170,32 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         own = type(self).change_gradients is not PromptedCLIP.change_gradients
         return own or any(part.changes_gradients for part in self.regularisers.values())
 
+    def optimiser_arguments(self) -> dict[str, Any]:
+        """What the optimiser is to have besides the config's values, such as `eps`."""
+        return {}
+
     def epoch_ended(self, epoch: int, epochs: int) -> None:
         """Called after the last step of epoch `epoch` (from 1) of `epochs`."""
 
     def training_ended(self) -> None:
         """Called after the last epoch, before its checkpoint is saved and the model is tested."""
+
+    def training_state(self) -> dict[str, Any]:
+        """What a checkpoint needs besides the prompts to go on from: tensors and plain data."""
+        return {}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from `training_state()` of a checkpoint."""
+
+    @property
+    def new_is_zero_shot(self) -> bool:
+        """Whether some current class has no trained row and is left to zero-shot CLIP."""
+        return False
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """Hyper-parameters that training has chosen, by name, for the results."""
+        return {}
 
     def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
         """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
@@ -222,12 +246,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
                 on CUDA does not look, since that would stall the device; the trainer looks at the
                 loss, which it reads anyway, and then calls `diagnose`.)
         """
-        size = (3, self.clip.resolution, self.clip.resolution)
-        if images.ndim != 4 or tuple(images.shape[1:]) != size:
-            raise ValueError(
-                f"images of shape {tuple(images.shape)}: {self.clip.name} takes "
-                f"(B, {', '.join(map(str, size))})"
-            )
+        self.check_images(images)
         with self.tower_context(images.device):
             image = self.image_features(images)
             text = self.class_features() if class_features is None else class_features
@@ -239,6 +258,15 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
             raise_for_nonfinite(images=images, prompts=prompts)
             raise_for_nonfinite(image_features=image, class_features=text, logits=logits)
         return image, text, logits
+
+    def check_images(self, images: Tensor) -> None:
+        """Refuse images of another size than the backbone's."""
+        size = (3, self.clip.resolution, self.clip.resolution)
+        if images.ndim != 4 or tuple(images.shape[1:]) != size:
+            raise ValueError(
+                f"images of shape {tuple(images.shape)}: {self.clip.name} takes "
+                f"(B, {', '.join(map(str, size))})"
+            )
 
     def tower_context(self, device: torch.device):
         """Autocast while training, if the precision says so."""

@@ -9,22 +9,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from ..backbone.class_tokens import insert_context
 from ..backbone.clip import CLIP
-from ..backbone.encoders import encode_text_pooled, normalised
 from ..config import Settings
 from .prompts import CONTEXT_SETTINGS, ContextLearner
 from .single_mode import LearnedContext
-
-# Memory for the text tower's activations. Every image has text features of its own, so a step
-# runs B * K sequences; they go through the tower in chunks of at most this. No result depends
-# on it.
-ACTIVATION_BYTES = 2 * 2**30
-WIDTHS_PER_BLOCK = 20  # what a block keeps of one token, in multiples of the tower's width
 
 
 class ConditionalContextLearner(ContextLearner):
@@ -73,31 +63,10 @@ class CoCoOp(LearnedContext):
     def image_features(self, images: Tensor) -> Conditional:
         image = super().image_features(images)
         contexts = self.prompt_learner.shifted(image)  # (B, b, w)
-        pairs = torch.arange(len(images) * len(self.eos), device=image.device)
-        chunks = pairs.split(self.sequences_at_once())
-        recompute = torch.is_grad_enabled() and len(chunks) > 1
-        parts = [
-            checkpoint(self.text_features, contexts, pair, use_reentrant=False)
-            if recompute
-            else self.text_features(contexts, pair)
-            for pair in chunks
-        ]
-        return Conditional(image, torch.cat(parts).unflatten(0, (len(images), -1)))
+        return Conditional(image, self.features_behind(contexts).transpose(0, 1))
 
     def pooled(self, image: Conditional, text: tuple[()]) -> tuple[Tensor, Tensor]:
         return image.image, image.text
-
-    def text_features(self, contexts: Tensor, pair: Tensor) -> Tensor:
-        """Normalised text features `(P, d)` of the (image, class) pairs `b * K + k`."""
-        image, label = pair // len(self.eos), pair % len(self.eos)
-        rows = insert_context(self.embeddings[label], contexts[image])
-        return normalised(encode_text_pooled(self.clip, rows, self.eos[label]))
-
-    def sequences_at_once(self) -> int:
-        clip, tokens = self.clip, self.embeddings.shape[1]
-        layers = clip.text_layers if torch.is_grad_enabled() else 1
-        kept = layers * WIDTHS_PER_BLOCK * clip.text_width * clip.dtype.itemsize
-        return max(1, ACTIVATION_BYTES // (tokens * kept))
 
     def logits(self, image: Conditional, text: tuple[()]) -> Tensor:
         return self.logit_scale * (image.text @ image.image.unsqueeze(-1)).squeeze(-1)

@@ -51,6 +51,11 @@ class CoOp(LearnedContext):
             keep_classnames(learner, self.classnames)
         return learner
 
+    @property
+    def sharing(self) -> bool:
+        generic = not self.cfg.CSC and self.cfg.CLASS_TOKEN_POSITION == "end"
+        return generic and type(self).rows is CoOp.rows
+
     def set_classes(self, classnames: Sequence[str]) -> None:
         """Also raises `ValueError` for other classes than those of a class-specific context."""
         if self.cfg.CSC and list(classnames) != self.classnames:

@@ -25,7 +25,7 @@ from ..transport import (
 )
 from ..transport.hierarchical import Head
 from .base import LoadReport, PromptedCLIP, settings_path
-from .prompts import MultiModePromptLearner
+from .prompts import TEXT_MEMORY, MultiModePromptLearner
 
 
 class MultiModeOT(PromptedCLIP):
@@ -65,11 +65,7 @@ class MultiModeOT(PromptedCLIP):
         "TOLERANCE": Setting(
             1e-3, "row-marginal violation at which Sinkhorn stops (HEAD paper)", least=0
         ),
-        "MEMORY_MB": Setting(
-            8192,
-            "what training may hold of the text tower; beyond it classes run in chunks, twice",
-            least=1,
-        ),
+        **TEXT_MEMORY,
     }
     checkpoint_name = "MultiModalPromptLearner"
     checkpoint_prefix = "prompt_learner."

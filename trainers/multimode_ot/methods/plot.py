@@ -12,13 +12,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..backbone.class_tokens import embed_classes, insert_context
-from ..backbone.encoders import encode_image, encode_text_pooled, normalised
+from ..backbone.encoders import encode_image, normalised
+from ..backbone.packed_text import PackedClasses
 from ..config import Check, Setting, Settings
 from ..transport import Sinkhorn
 from ..transport.token_level import LARGEST_COST, token_transport
 from .base import PromptedCLIP
-from .prompts import ContextLearner
+from .prompts import TEXT_MEMORY, ContextLearner
 
 # The released program's solver; its stopping rule spans the whole call.
 SOLVER = Sinkhorn(
@@ -40,10 +40,10 @@ class PLOT(PromptedCLIP):
         "CTX_INIT": Setting("", "accepted for CoOp's files; must be empty"),
         "CSC": Setting(False, "accepted for CoOp's files; must be False"),
         "CLASS_TOKEN_POSITION": Setting("end", "where the class name stands", one_of=("end",)),
+        **TEXT_MEMORY,
     }
     prompt_learner: ContextLearner
-    embeddings: Tensor  # (K, L, w)
-    eos: Tensor  # (K,)
+    classes: PackedClasses
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
@@ -57,18 +57,14 @@ class PLOT(PromptedCLIP):
         return ContextLearner(self.clip, self.cfg.N_CTX, copies=(self.cfg.N,))
 
     def set_classes(self, classnames: Sequence[str]) -> None:
-        tokens = embed_classes(self.clip, classnames, [self.prompt_learner.prefix])
+        classes = PackedClasses(self.clip, classnames, [self.prompt_learner.prefix])
         super().set_classes(classnames)
-        self.register_buffer("embeddings", tokens.embeddings.squeeze(1), persistent=False)
-        self.register_buffer("eos", tokens.eos.squeeze(1), persistent=False)
+        self.classes = classes
 
     def class_features(self) -> Tensor:
         """`(K, N, d)`, not normalised."""
-        prompts = self.cfg.N
-        embeddings = self.embeddings.unsqueeze(1).expand(-1, prompts, -1, -1)
-        rows = insert_context(embeddings, self.prompt_learner.ctx).flatten(0, 1)
-        pooled = encode_text_pooled(self.clip, rows, self.eos.repeat_interleave(prompts))
-        return pooled.unflatten(0, (-1, prompts))
+        contexts, memory = self.prompt_learner.ctx, self.cfg.MEMORY_MB * 2**20
+        return self.classes.features(self.clip, contexts, memory=memory)
 
     def image_features(self, images: Tensor) -> Tensor:
         """`(B, 1 + J, d)`, pooled and local, not normalised."""

@@ -26,6 +26,13 @@ CONTEXT_SETTINGS: Settings = {
     "N_CTX": Setting(16, "context vectors; with CTX_INIT: as many as it has words", least=1),
     "CTX_INIT": Setting("", "words that start the context; random without"),
 }
+TEXT_MEMORY: Settings = {
+    "MEMORY_MB": Setting(
+        8192,
+        "what training may hold of the text tower; beyond it classes run in chunks, twice",
+        least=1,
+    ),
+}
 
 
 class Prompts(NamedTuple):
@@ -112,19 +119,24 @@ CLASS_NAMES = "class_names"  # the buffer beside parameters that belong to fixed
 
 
 def keep_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
-    """Save the class names with parameters that belong to them, as UTF-8 bytes of JSON.
+    """Save the class names with parameters that belong to them.
 
     Files that lack them (of the originals, of earlier versions) still load, strictly too. Those of
     other classes are refused, also by `load_state_dict` alone, as hosts resume.
     """
-    text = json.dumps(list(classnames), ensure_ascii=False).encode()
-    learner.register_buffer(CLASS_NAMES, torch.tensor(list(text), dtype=torch.uint8))
+    put_classnames(learner, classnames)
 
     def compare(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
         own = getattr(module, CLASS_NAMES)
         require_classes(state.setdefault(prefix + CLASS_NAMES, own), class_names_in(own))
 
     learner.register_load_state_dict_pre_hook(compare)
+
+
+def put_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
+    """Put the class names into a buffer, as UTF-8 bytes of JSON."""
+    text = json.dumps(list(classnames), ensure_ascii=False).encode()
+    learner.register_buffer(CLASS_NAMES, torch.tensor(list(text), dtype=torch.uint8))
 
 
 def class_names_in(kept: Tensor) -> list[str]:

@@ -92,6 +92,13 @@ def record_in(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+class MethodState:
+    """A method's own state of training, in the form of a part's."""
+
+    def __init__(self, model: Any):
+        self.state_dict, self.load_state_dict = model.training_state, model.load_training_state
+
+
 def keep_state(scheduler: Any, parts: Mapping[str, Any]) -> None:
     """Have the next checkpoints hold the state of those parts that have some, by their names."""
     states = {name: state for name, part in parts.items() if (state := part.state_dict())}

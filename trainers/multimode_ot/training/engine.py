@@ -6,36 +6,35 @@ registered, so only prompts are trained, saved and loaded.
 
 from __future__ import annotations
 
-import io
-from contextlib import redirect_stdout
+import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from dassl.engine import TrainerX
-from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.optim.lr_scheduler import AVAI_SCHEDS
-from dassl.optim.optimizer import AVAI_OPTIMS
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 from yacs.config import CfgNode
 
 from ..backbone.class_tokens import one_prompt
 from ..backbone.clip import load_clip
-from ..backbone.names import check_backbone
-from ..config import FINGERPRINTS, Check, require_known
-from ..methods.base import PromptedCLIP, settings_path
+from ..methods.base import PromptedCLIP
 from ..methods.build import build_model, settings_of
-from ..methods.prompts import CLASS_NAMES
+from ..methods.on_features import OnFeatures
 from .checkpoints import (
     BEST,
+    MethodState,
     find_checkpoint,
     keep_state,
     put_record,
     read_checkpoint,
     take_state,
 )
+from .checks import check_config, load_into, try_settings
 from .evaluation import Predictions
+from .features import FeatureBatches, encode, encode_training_images
+from .optimisation import build_optimisation, training_loader
 from .run import Run
 from .step import training_step
 
@@ -51,79 +50,19 @@ class PromptTrainer(TrainerX):
     """
 
     method: ClassVar[type[PromptedCLIP]]
+    train_loader_x: Any
 
     def __init__(self, cfg: CfgNode) -> None:
         self.check_cfg(cfg)
         self.run = Run(cfg, self.method)
         self._clip = load_clip(cfg.MODEL.BACKBONE.NAME)
-        self._try_settings(cfg)
+        try_settings(cfg, self.method, self._clip)
         self.run.has_backbone(self._clip)
         super().__init__(cfg)
 
     @classmethod
     def check_cfg(cls, cfg: CfgNode) -> None:
-        check_backbone(cfg.MODEL.BACKBONE.NAME)
-        fingerprint = cfg.DATASET.get("FINGERPRINT", FINGERPRINTS[0])
-        require_known("DATASET.FINGERPRINT", fingerprint, FINGERPRINTS)
-        require_known("TEST.SPLIT", cfg.TEST.SPLIT, ("val", "test"))
-        require_known("TEST.FINAL_MODEL", cfg.TEST.FINAL_MODEL, ("last_step", "best_val"))
-        if cls.method.trains and cfg.OPTIM.MAX_EPOCH < 1:
-            raise ValueError(f"OPTIM.MAX_EPOCH is {cfg.OPTIM.MAX_EPOCH}, but must be at least 1")
-        for key, (value, wanted, reason) in {
-            "INPUT.NO_TRANSFORM": (cfg.INPUT.NO_TRANSFORM, False, "CLIP takes tensors"),
-            "DATALOADER.K_TRANSFORMS": (cfg.DATALOADER.K_TRANSFORMS, 1, "one view is trained on"),
-            "OPTIM.STAGED_LR": (cfg.OPTIM.STAGED_LR, False, "prompts have no layers"),
-        }.items():
-            if value != wanted:
-                raise ValueError(f"{key} is {value}, but must be {wanted}: {reason}")
-        if cls.method.trains:
-            require_known("OPTIM.NAME", cfg.OPTIM.NAME, AVAI_OPTIMS)
-            require_known("OPTIM.LR_SCHEDULER", cfg.OPTIM.LR_SCHEDULER, AVAI_SCHEDS)
-            require_known("OPTIM.WARMUP_TYPE", cfg.OPTIM.WARMUP_TYPE, ("linear", "constant"))
-            for key in ("LR", "WEIGHT_DECAY", "MOMENTUM"):
-                if cfg.OPTIM[key] < 0:
-                    raise ValueError(f"OPTIM.{key} is {cfg.OPTIM[key]}, but must be at least 0")
-            steps = cfg.OPTIM.STEPSIZE
-            if cfg.OPTIM.LR_SCHEDULER != "cosine" and not (
-                steps and all(type(step) is int for step in steps)
-            ):
-                raise ValueError(f"OPTIM.STEPSIZE {steps}: wants whole numbers of epochs")
-        name = cls.method.name
-        cls.method.check_settings(Check(settings_of(cfg, name), settings_path(name)))
-
-    def _try_settings(self, cfg: CfgNode) -> None:
-        """Refuse what does not fit the backbone, before any data are read."""
-        clip = self._clip
-        if tuple(cfg.INPUT.SIZE) != (clip.resolution, clip.resolution):
-            raise ValueError(
-                f"INPUT.SIZE {tuple(cfg.INPUT.SIZE)}: {clip.name} takes "
-                f"{(clip.resolution, clip.resolution)}"
-            )
-        if "normalize" not in cfg.INPUT.TRANSFORMS:
-            print("INPUT.TRANSFORMS has no 'normalize': no CLIP was trained on such images")
-        settings = settings_of(cfg, self.method.name).clone()
-        settings.defrost()
-        settings.PREC = "fp32"  # as the backbone was loaded: nothing is copied
-        with torch.random.fork_rng(devices=[]):
-            name = self.method.name
-            model = build_model(name, clip, ["x"], settings, dataset=cfg.DATASET.NAME)
-        if self.method.trains:
-            try:
-                optim = build_optimizer(model.prompt_learner, cfg.OPTIM)
-                build_lr_scheduler(optim, cfg.OPTIM)
-            except Exception as error:  # torch has no common type for what it refuses
-                if isinstance(error, TypeError) and "positional argument" in str(error):
-                    raise ImportError(
-                        f"the installed Dassl does not work with torch {torch.__version__} (its "
-                        f"schedules fail: {error}): install the stand-in, pip install ./toolbox"
-                    ) from error
-                raise ValueError(f"OPTIM, of NAME {cfg.OPTIM.NAME!r}: {error}") from error
-        initial = cfg.MODEL.INIT_WEIGHTS
-        if initial:
-            with redirect_stdout(io.StringIO()):
-                state = read_checkpoint(initial)
-                if CLASS_NAMES not in model.prompt_learner.state_dict():  # else it needs its own
-                    self._load_prompts(initial, state, model)
+        check_config(cfg, cls.method)
 
     def build_model(self) -> None:
         cfg, name = self.cfg, self.method.name
@@ -142,19 +81,48 @@ class PromptTrainer(TrainerX):
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
             initial = read_checkpoint(cfg.MODEL.INIT_WEIGHTS)
-            self._load_prompts(cfg.MODEL.INIT_WEIGHTS, initial, self.model)
+            load_into(self.model, initial, cfg.MODEL.INIT_WEIGHTS)
         if not self.method.trains:
             return
-        self.optim = build_optimizer(learner, cfg.OPTIM)
-        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+        if not issubclass(self.method, OnFeatures):
+            self._prepare_steps()
+
+    def _prepare_steps(self) -> None:
+        """Batches, optimiser, schedule and scaler; register what is saved."""
+        cfg, model, per_shot = self.cfg, self.model, self.method.steps.per_shot
+        steps = settings_of(cfg, model.name)[per_shot] * cfg.DATASET.NUM_SHOTS if per_shot else 0
+        loader: Any = self.train_loader_x
+        if isinstance(loader, DataLoader):
+            self.train_loader_x = training_loader(loader, self.method, steps // self.max_epoch)
+        iterations = self.max_epoch * len(self.train_loader_x)
+        self.optim, self.sched = build_optimisation(model, cfg.OPTIM, iterations)
         put_record(self.sched, self.run.record)
         # The original's key names, so that its own programs can load what is saved here.
-        prefix = self.method.checkpoint_prefix.rstrip(".")
+        prefix, learner = self.method.checkpoint_prefix.rstrip("."), model.prompt_learner
         saved = nn.ModuleDict({prefix: learner}) if prefix else learner
         self.register_model(self.method.checkpoint_name, saved, self.optim, self.sched)
-        self.scaler = torch.amp.GradScaler(
-            self.device.type, enabled=self.model.precision.scale_loss
-        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=model.precision.scale_loss)
+
+    def _prepare_features(self, model: OnFeatures) -> None:
+        """Make the features that a method collects or trains on, once."""
+        model.encoded = functools.cache(functools.partial(self._encode_split, model))
+        passes, size = model.passes(), self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
+        if passes:
+            features, labels = encode_training_images(
+                model, self.cfg, self.train_loader_x, self.test_loader, passes
+            )
+            model.collect(features, labels)
+            trained_on = features if model.fits_at_once else features[: model.cfg.VIEWS]
+            if len(trained_on):
+                self.train_loader_x = FeatureBatches(
+                    model, trained_on, labels, size, lambda: self.epoch
+                )
+        self._prepare_steps()
+
+    def _encode_split(self, model: OnFeatures, split: str) -> tuple[Tensor, Tensor]:
+        loader = self.val_loader if split == "val" else self.test_loader
+        features, labels = encode(model, loader, 1, f"the {split} images")
+        return features[0], labels
 
     def train(self) -> None:
         if not self.method.trains:
@@ -163,6 +131,9 @@ class PromptTrainer(TrainerX):
             return
         if self.cfg.TEST.FINAL_MODEL == "best_val":
             self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
+        if isinstance(self.model, OnFeatures):
+            self._require_images_to_tune_on()
+            self._prepare_features(self.model)
         self.run.trains = True
         super().train()
 
@@ -174,12 +145,28 @@ class PromptTrainer(TrainerX):
                 f"images do not stand in for them: use {instead!r}, or give it some"
             )
 
+    def _require_images_to_tune_on(self) -> None:
+        key = f"TRAINER.{self.method.name.upper()}.TUNE"
+        if self.run.tuned_on() != "val":
+            return
+        self._require_validation_images(key, "val", "none")
+        if self.run.record["data"].get("val", {}).get("also_in_test"):
+            raise ValueError(
+                f"{key} 'val': the validation images of {self.cfg.DATASET.NAME} are its test images"
+                ", so nothing may be chosen on them: use 'none'"
+            )
+
     def resume_model_if_exist(self, directory: str) -> int:
         """Also raises `ValueError` where the checkpoints are those of another run."""
         self.run.require_same_checkpoint(directory)
         epoch = super().resume_model_if_exist(directory)
-        take_state(self.sched, self.model.regularisers)
+        take_state(self.sched, self._parts)
         return epoch
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """What has a state to go on from, by name."""
+        return {**self.model.regularisers, "method": MethodState(self.model)}
 
     def before_train(self) -> None:
         super().before_train()
@@ -201,12 +188,16 @@ class PromptTrainer(TrainerX):
             where = f"epoch {self.epoch + 1}, batch {self.batch_idx + 1}"
             files = ", ".join(batch.get("impath", [])[:4])
             raise FloatingPointError(f"{where} ({files}): {error}") from None
-        if self.batch_idx + 1 == self.num_batches:
+        if self.method.steps.by_iteration or self.batch_idx + 1 == self.num_batches:
             self.update_lr()
         return summary
 
     def run_epoch(self) -> None:
-        super().run_epoch()
+        if isinstance(self.model, OnFeatures) and self.model.fits_at_once:
+            self.set_model_mode("train")
+            self.model.fit(self.train_loader_x.features, self.train_loader_x.labels)
+        else:
+            super().run_epoch()
         self._report_unconverged("this epoch")
         epoch, epochs = self.epoch + 1, self.max_epoch
         self.model.epoch_ended(epoch, epochs)
@@ -216,7 +207,7 @@ class PromptTrainer(TrainerX):
             self.model.training_ended()
             for part in self.model.regularisers.values():
                 part.training_ended(self.model)
-        keep_state(self.sched, self.model.regularisers)
+        keep_state(self.sched, self._parts)
 
     def _report_unconverged(self, where: str) -> None:
         capped = self.model.pop_unconverged()
@@ -279,20 +270,5 @@ class PromptTrainer(TrainerX):
         checkpoint = read_checkpoint(path)
         self.run.require_fitting(checkpoint, path, best=path.name == BEST)
         if directory:  # the initial weights are in the model already
-            self._load_prompts(path, checkpoint, self.model)
+            load_into(self.model, checkpoint, path)
         self.run.require_own_results(self.model)
-
-    def _load_prompts(self, path: Any, checkpoint: dict[str, Any], model: PromptedCLIP) -> None:
-        try:
-            report = model.load_prompts(checkpoint["state_dict"])
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        if report.missed:
-            raise ValueError(f"{path} lacks prompts of {self.method.name}: {report.missed}")
-        if report.unexpected:
-            print(f"Unknown entries of {path} left out: {', '.join(report.unexpected)}")
-        remark = model.remark_on(report)
-        if remark:
-            print(f"{path}: {remark}")
-        epoch = checkpoint.get("epoch")
-        print(f"Loaded {len(report.used)} prompt tensors from {path} (epoch {epoch})")

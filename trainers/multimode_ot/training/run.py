@@ -132,8 +132,26 @@ class Run:
                 " choose another output folder, or remove this one"
             )
 
+    def tuned_on(self) -> str:
+        """The images that the method's hyper-parameters are searched on, "val" or "test", or ""."""
+        on = self.cfg.TRAINER[self.method.name.upper()].get("TUNE", "none")
+        return "" if on == "none" else on
+
     def selection(self) -> dict[str, Any]:
-        """Which weights are tested: `rule`, `epoch`, and the `split` that they were chosen on."""
+        """Which weights are tested: `rule`, `epoch`, and the `split` that they, or the method's
+        hyper-parameters, were chosen on; with a `remark` where that is the test images."""
+        found = self._epoch_selection()
+        tuned = self.tuned_on()
+        if tuned:
+            found |= {
+                "tuned": tuned,
+                "split": "test" if "test" in (tuned, found["split"]) else tuned,
+            }
+        if found["split"] == "test":
+            found["remark"] = "selected on test"
+        return found
+
+    def _epoch_selection(self) -> dict[str, Any]:
         best = self.cfg.TEST.FINAL_MODEL == "best_val" and not self.cfg.TEST.NO_TEST
         tested, record, last = self.tested, self.record, self.cfg.OPTIM.MAX_EPOCH
         if not self.method.trains:
@@ -180,6 +198,8 @@ class Run:
                 "seed": settings.get("SEED", cfg.SEED),
                 "epoch": selection["epoch"],
                 "selection": selection,
+                **({"chosen": model.chosen} if model.chosen else {}),
+                **({"new_is_zero_shot": True} if model.new_is_zero_shot else {}),
                 **measures,
                 "skipped": len(getattr(dataset, split) or ()) - measures["total"],
                 "trained_parameters": sum(p.numel() for p in learner.parameters()) if trains else 0,
