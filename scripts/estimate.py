@@ -9,17 +9,20 @@ from typing import NamedTuple
 
 from fewshot_datasets import READERS
 from fewshot_datasets.findings import Finding
+from multimode_ot.methods import find_method
 from multimode_ot.results.published_sizes import SIZES, classes_of
 from runs import Run
 from yacs.config import CfgNode
 
 
 class Times(NamedTuple):
-    """Seconds of a training step, of preparing the classes for a test, and of one tested image."""
+    """Seconds of a training step, of preparing the classes for a test, of one tested image, and of
+    what is done before the steps with each training image."""
 
     step: float
     classes: float
     image: float
+    once: float = 0.0
 
 
 class Size(NamedTuple):
@@ -94,12 +97,24 @@ def size_of(run: Run, known: Mapping[str, Size]) -> Size | None:
 
 
 def duration(run: Run, cfg: CfgNode, size: Size, times: Times) -> Duration:
-    """Of one run, whose loader drops the last part of a batch unless it is the only one."""
+    """Of one run."""
     test = times.classes + size.test * times.image
     if run.model is not None or not run.trains:
         return Duration(0.0, test)
-    steps = max(1, size.train // cfg.DATALOADER.TRAIN_X.BATCH_SIZE)
-    return Duration(cfg.OPTIM.MAX_EPOCH * steps * times.step, test)
+    return Duration(size.train * times.once + steps(run, cfg, size.train) * times.step, test)
+
+
+def steps(run: Run, cfg: CfgNode, images: int) -> int:
+    """How many steps a run's training on so many images takes.
+
+    Loaders drop the last part of a batch unless it is the only one, or the method keeps it.
+    """
+    method = find_method(cfg.TRAINER.NAME)
+    if method.steps.per_shot:
+        return cfg.TRAINER[method.name.upper()][method.steps.per_shot] * run.job.shots
+    whole, part = divmod(images, cfg.DATALOADER.TRAIN_X.BATCH_SIZE)
+    kept = bool(part) and (method.steps.keep_last or not whole)
+    return cfg.OPTIM.MAX_EPOCH * (whole + kept)
 
 
 def words(seconds: float) -> str:

@@ -83,8 +83,8 @@ def heading(plan: Plan) -> Iterator[str]:
     finished = sum(not run.missing for run in plan.runs)
     shots, seeds = (", ".join(map(str, numbers)) for numbers in (plan.shots, plan.seeds))
     yield (
-        f"{plan.protocol} as published: {len(plan.runs)} runs ({finished} finished), {shots} shots, "
-        f"seeds {seeds}"
+        f"{plan.protocol} as published: {len(plan.runs)} runs ({finished} finished), {shots} "
+        f"shots, seeds {seeds}"
     )
     yield f"data sets: {', '.join(plan.datasets)}"
     yield f"results: {output_root()}"

@@ -13,13 +13,12 @@ from functools import cache
 from typing import Any
 
 import torch
-from dassl.optim import build_optimizer
 from estimate import Curve, Times
 from multimode_ot.backbone.clip import CLIP, load_clip
 from multimode_ot.backbone.sources import clip_package, is_local
-from multimode_ot.methods import find_method
-from multimode_ot.methods.base import PromptedCLIP
 from multimode_ot.methods.build import build_model
+from multimode_ot.methods.on_features import OnFeatures
+from multimode_ot.training.optimisation import build_optimisation
 from multimode_ot.training.step import training_step
 from yacs.config import CfgNode
 
@@ -34,6 +33,7 @@ SHAPES = {
 }
 MIDDLE = 50  # classes
 FEW = 4  # images: of the first look at a step, and of a test on a processor
+SHOTS = 4  # of the made-up features
 COLOURS = (
     "amber black blue brown copper crimson cyan golden green grey indigo ivory jade lilac lime "
     "maroon mauve olive orange pale pink plum purple red rose ruby rust scarlet silver teal white "
@@ -113,43 +113,66 @@ class Probe:
 
     def __init__(self, cfg: CfgNode, classes: int):
         self.cfg, self.classes = cfg, classes
-        name = cfg.TRAINER.NAME
         on_gpu = torch.cuda.is_available() and cfg.USE_CUDA
         self.device = torch.device("cuda" if on_gpu else "cpu")
         clip = backbone(cfg.MODEL.BACKBONE.NAME)
-        self.model: PromptedCLIP = build_model(name, clip, class_names(classes), cfg, self.device)
+        names = class_names(classes)
+        self.model = model = build_model(cfg.TRAINER.NAME, clip, names, cfg, self.device)
         self.images = cfg.DATALOADER.TEST.BATCH_SIZE if on_gpu else FEW
-        if not find_method(name).trains:
+        self.once = self._features_made_before() if isinstance(model, OnFeatures) else 0.0
+        if not model.trains:
             return
-        self.optimizer = build_optimizer(self.model.prompt_learner, cfg.OPTIM)
-        scaled = self.model.precision.scale_loss
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        for part in self.model.regularisers.values():
-            part.training_starts(self.model, 0)
+        self.optimizer, _ = build_optimisation(model, cfg.OPTIM, 1)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=model.precision.scale_loss)
+        for part in model.regularisers.values():
+            part.training_starts(model, 0)
+
+    def _features_made_before(self) -> float:
+        """Seconds a training image of what is done once before the steps, or in their place."""
+        model, count = self.model, SHOTS * self.classes
+        labels = torch.arange(count, device=self.device) % self.classes
+        features = torch.randn(max(1, model.passes()), count, model.clip.embed_width)
+        features = features.to(self.device)
+        model.encoded = lambda split: (features[0], labels)
+        if not model.passes():
+            return 0.0
+        images = self._images(self.images)
+        encoding = self._seconds(lambda: model.image_features(images)) / self.images
+        spent = self._seconds(lambda: model.collect(features, labels))
+        if model.fits_at_once:
+            spent += self._seconds(lambda: model.fit(features, labels))
+        return model.passes() * encoding + spent / count
 
     def step(self, batch: int) -> float:
-        """Seconds of a training step; 0 of what trains nothing."""
-        if not find_method(self.cfg.TRAINER.NAME).trains:
+        """Seconds of a training step; 0 where none is taken."""
+        model = self.model
+        of_features = isinstance(model, OnFeatures)
+        if not model.trains or (of_features and model.fits_at_once):
             return 0.0
-        self.model.train()
+        model.train()
         images = self._images(batch)
+        if of_features and model.passes() and model.cfg.VIEWS:
+            images = torch.randn(batch, model.clip.embed_width, device=self.device)
+        views = getattr(model, "views", 1)
+        given = images if views == 1 else [images] * views
         labels = torch.arange(batch, device=self.device) % self.classes
         return self._seconds(
-            lambda: training_step(self.model, self.optimizer, self.scaler, images, labels)
+            lambda: training_step(model, self.optimizer, self.scaler, given, labels)
         )
 
     @torch.no_grad()
-    def test(self) -> tuple[float, float]:
-        """Seconds of what is computed once for all images, and of one image."""
+    def test(self) -> tuple[float, float, float]:
+        """Seconds of what is computed once for all images, and of one image, of a test; and those
+        a training image of what is done before the steps."""
         self.model.eval()
         images, features = self._images(self.images), None
 
-        def once() -> None:
+        def classes() -> None:
             nonlocal features
             features = self.model.class_features()
 
-        classes = self._seconds(once)
-        return classes, self._seconds(lambda: self.model(images, features)) / self.images
+        first = self._seconds(classes)
+        return first, self._seconds(lambda: self.model(images, features)) / self.images, self.once
 
     def _images(self, count: int) -> torch.Tensor:
         height, width = self.cfg.INPUT.SIZE

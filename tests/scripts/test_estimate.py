@@ -28,19 +28,19 @@ class TestCurve:
             assert self.CURVE.at(classes) == times
 
     def test_between_two_points_it_is_a_straight_line(self):
-        assert self.CURVE.at(30) == pytest.approx((2.0, 4.0, 0.1))
-        assert self.CURVE.at(75) == pytest.approx((3.5, 8.5, 0.15))
+        assert self.CURVE.at(30) == pytest.approx((2.0, 4.0, 0.1, 0.0))
+        assert self.CURVE.at(75) == pytest.approx((3.5, 8.5, 0.15, 0.0))
 
     def test_beyond_the_last_it_goes_on_as_between_the_last_two(self):
-        assert self.CURVE.at(1000) == pytest.approx((22.0, 101.0, 2.0))
+        assert self.CURVE.at(1000) == pytest.approx((22.0, 101.0, 2.0, 0.0))
 
     def test_it_never_falls_below_what_was_measured(self):
         falling = Curve({10: Times(1.0, 1.0, 0.2), 50: Times(0.9, 2.0, 0.1)})
-        assert falling.at(1000) == pytest.approx((0.9, 25.75, 0.1))
+        assert falling.at(1000) == pytest.approx((0.9, 25.75, 0.1, 0.0))
         assert falling.at(5)[1] == 1.0
 
     def test_one_point_holds_everywhere(self):
-        assert Curve({10: Times(1.0, 2.0, 3.0)}).at(500) == (1.0, 2.0, 3.0)
+        assert Curve({10: Times(1.0, 2.0, 3.0)}).at(500) == (1.0, 2.0, 3.0, 0.0)
 
 
 class TestSizes:
