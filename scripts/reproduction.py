@@ -44,7 +44,7 @@ def reproduce(args: argparse.Namespace) -> None:
     if not args.dry_run:
         require_all(plan)
     print("\n".join(heading(plan)))
-    curves = {} if args.no_timing else curves_of(plan)
+    curves = None if args.no_timing else curves_of(plan)
     print(f"\n{overview(plan, curves)}", flush=True)
     if args.dry_run:
         gaps = missing(plan)
@@ -131,11 +131,11 @@ def _measured(cfg: CfgNode, counts: set[int], seconds: float) -> Curve | str:
         return f"{type(error).__name__}: {error}"
 
 
-def overview(plan: Plan, curves: Mapping[Any, Curve | str]) -> str:
+def overview(plan: Plan, curves: Mapping[Any, Curve | str] | None) -> str:
     """A row for each method and config, and the time of all that is not finished.
 
     Args:
-        curves: of `curves_of`; empty: no time is given.
+        curves: of `curves_of`; None: no time is given.
     """
     known = sizes(plan.findings)
     kinds: dict[Any, list[Run]] = defaultdict(list)
@@ -143,7 +143,7 @@ def overview(plan: Plan, curves: Mapping[Any, Curve | str]) -> str:
         kinds[kind_of(run)].append(run)
     rows, whole, without = [], 0.0, {}
     for kind, runs in kinds.items():
-        cfg, curve = plan.settings[kind], curves.get(kind)
+        cfg, curve = plan.settings[kind], (curves or {}).get(kind)
         left = [run for run in runs if run.missing]
         timed = [(run, size) for run in left if (size := size_of(run, known))]
         names = list(dict.fromkeys(run.dataset or run.job.dataset for run in runs))
@@ -160,22 +160,18 @@ def overview(plan: Plan, curves: Mapping[Any, Curve | str]) -> str:
                 without[runs[0].job.row] = curve
         rows.append(row)
     headers = ["method", "config", "backbone", "data sets", "runs", "finished"]
-    headers += ["a step", "training", "tests"] if curves else []
+    headers += ["a step", "training", "tests"] if curves is not None else []
     align = ["left"] * 3 + ["right"] * (len(headers) - 3)
     shown = [row[: len(headers)] for row in rows]
     table = tabulate(shown, headers, disable_numparse=True, colalign=align)
-    return "\n".join([table, *_remarks(plan, curves, whole, without, known)])
+    if curves is None:
+        return table
+    return "\n".join([table, *_remarks(plan, whole, without, known)])
 
 
 def _remarks(
-    plan: Plan,
-    curves: Mapping[Any, Curve | str],
-    whole: float,
-    without: Mapping[str, str],
-    known: Mapping[str, Any],
+    plan: Plan, whole: float, without: Mapping[str, str], known: Mapping[str, Any]
 ) -> Iterator[str]:
-    if not curves:
-        return
     yield (
         f"\nestimated time on this machine: {words(whole)}, one run after another, without starts "
         "and reading of pictures; from single steps on random images"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -117,7 +118,10 @@ class Probe:
         self.device = torch.device("cuda" if on_gpu else "cpu")
         clip = backbone(cfg.MODEL.BACKBONE.NAME)
         names = class_names(classes)
-        self.model = model = build_model(cfg.TRAINER.NAME, clip, names, cfg, self.device)
+        with warnings.catch_warnings():  # a run will say what it computes in
+            warnings.simplefilter("ignore")
+            model = build_model(cfg.TRAINER.NAME, clip, names, cfg, self.device)
+        self.model = model
         self.images = cfg.DATALOADER.TEST.BATCH_SIZE if on_gpu else FEW
         self.once = self._features_made_before() if isinstance(model, OnFeatures) else 0.0
         if not model.trains:

@@ -97,15 +97,15 @@ def collect(
 def is_zero_shot(result: Mapping[str, Any]) -> bool:
     """Whether a result is of a method that learns nothing from training images.
 
-    Files say so by `trained_parameters` 0, 0 shots and the selection rule `none` (what collects
-    images has shots and another rule). Older ones lack the first: there it has epoch 0 and 0 shots,
+    Files say so by `trained_parameters` 0 and the selection rule `none`, if they have one (what
+    only collects images has another). Older ones lack the first: there it has epoch 0 and 0 shots,
     and a trained method -1 or at least 1 shot, or 0 shots (all images) and a later epoch. Of a file
     without epoch, whoever collected it was told. Untrained prompts are no zero-shot method.
     """
     trained = result.get("trained_parameters")
     if trained is not None:
         rule = (result.get("selection") or {}).get("rule") or "none"
-        return trained == 0 and result["shots"] == 0 and rule == "none"
+        return trained == 0 and rule == "none"
     if result["shots"] != 0 or row_label(result).endswith(UNTRAINED):
         return False
     epoch = result.get("epoch")
