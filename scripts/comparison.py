@@ -1,13 +1,16 @@
 """A whole comparison: what is missing of it is run, and its table printed and written.
 
-Settings from the environment: METHODS, SEEDS (1 2 3), SHOTS (16), and PROTOCOL (base2new, fewshot,
-cross_dataset, domain), besides those of jobs.py and runs.py.
+Settings from the environment: METHODS, SEEDS (1 2 3), SHOTS (16), PROTOCOL (base2new, fewshot,
+cross_dataset, domain), and JOBS (1; of several runs at the same time, what they print stands in
+their logs alone), besides those of jobs.py and runs.py.
 """
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Container, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +60,7 @@ def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
     groups = [
         runs_of(replace(job, seed=seed)) for job in jobs for seed in (seeds if job.trains else [1])
     ]
-    failed = run_all(groups)
+    failed = run_missing(groups)
     rows = list(dict.fromkeys(trained_job(job).row for job in jobs))
     try:
         write_tables(protocol, rows, datasets, shots)
@@ -68,24 +71,48 @@ def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
         raise SystemExit(STATUS)
 
 
-def run_all(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Run what is not finished; returns a line for each group that failed.
+def run_missing(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Check all runs, run what is not finished, so many at once as JOBS says; returns a line for
+    each group that failed.
 
     Args:
         groups: runs of which each needs those before it.
     """
     prepare([run for runs in groups for run in runs])
-    failed = []
-    for runs in groups:
-        for run in runs:
-            try:
-                run.results()
-            except RunFailed as error:
-                failed.append(str(error))
-                break
+    failed = run_all(groups, numbers("JOBS", "1", smallest=1)[0])
     if failed:
         print("\n".join(failed))
     return failed
+
+
+def run_all(groups: Sequence[Sequence[Run]], at_once: int) -> list[str]:
+    """Run what is missing, the runs of a group in their order; returns what failed.
+
+    Args:
+        at_once: groups that are run at the same time, with their part of the processor's cores;
+            never two that begin with the same run, as targets of one training do.
+    """
+    chains: dict[Path, list[Sequence[Run]]] = defaultdict(list)
+    for runs in groups:
+        chains[runs[0].directory].append(runs)
+
+    def run_group(runs: Sequence[Run]) -> str:
+        try:
+            for run in runs:
+                run.results(at_once)
+        except RunFailed as error:
+            return str(error)
+        return ""
+
+    def run_chain(chain: Sequence[Sequence[Run]]) -> list[str]:
+        return [text for runs in chain if (text := run_group(runs))]
+
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            return [text for texts in pool.map(run_chain, chains.values()) for text in texts]
+        except BaseException:  # Ctrl-C, which the runs have heard, too, or what a run refuses
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def write_tables(

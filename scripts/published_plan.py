@@ -50,6 +50,13 @@ class Plan:
         """Each once: targets of a transfer share its training."""
         return list({run.directory: run for runs in self.groups for run in runs}.values())
 
+    @property
+    def by_method(self) -> list[Run]:
+        """The runs, those of one method together; stages of its training, too, where they are
+        another's."""
+        order = {row: i for i, row in enumerate(self.rows)}
+        return sorted(self.runs, key=lambda run: order.get(run.job.row, len(order)))
+
     @cached_property
     def rows(self) -> list[str]:
         """The methods as tables name them, in the order of the plan."""

@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comparison import run_all, write_tables
+from comparison import run_missing, write_tables
 from estimate import Curve, Duration, duration, size_of, sizes, words
 from jobs import output_root
 from method_configs import CHECKOUT
 from multimode_ot.config import flatten
 from multimode_ot.errors import STATUS
 from multimode_ot.results.results_json import FILE_NAME
+from protocol_runs import numbers
 from published_plan import Plan, kind_of, make_plan
 from runs import Run
 from tabulate import tabulate
@@ -42,6 +43,7 @@ def reproduce(args: argparse.Namespace) -> None:
             os.environ[variable] = value
     plan = make_plan(args.table, args.methods, args.datasets, args.seeds, args.shots)
     if not args.dry_run:
+        numbers("JOBS", "1", smallest=1)
         require_all(plan)
     print("\n".join(heading(plan)))
     curves = None if args.no_timing else curves_of(plan)
@@ -50,7 +52,7 @@ def reproduce(args: argparse.Namespace) -> None:
         gaps = missing(plan)
         print("\n".join(["\nMissing:", *gaps] if gaps else ["\nNothing is missing."]))
         return
-    failed = run_all(plan.groups)
+    failed = run_missing(plan.groups)
     print_tables(plan)
     if failed:
         raise SystemExit(STATUS)
@@ -139,7 +141,7 @@ def overview(plan: Plan, curves: Mapping[Any, Curve | str] | None) -> str:
     """
     known = sizes(plan.findings)
     kinds: dict[Any, list[Run]] = defaultdict(list)
-    for run in sorted(plan.runs, key=lambda run: plan.rows.index(run.job.row)):
+    for run in plan.by_method:
         kinds[kind_of(run)].append(run)
     rows, whole, without = [], 0.0, {}
     for kind, runs in kinds.items():

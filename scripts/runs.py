@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import threading
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -158,20 +159,30 @@ class Run:
             folder = self.directory.with_name(f"{kept}-{attempt}")
         self.directory.rename(folder)
 
-    def results(self) -> dict[str, Any]:
-        """Run it unless it is finished."""
-        if forced() and self.directory.is_dir():
-            self.set_aside()
-        results = self.finished()
-        if results is not None:
-            print(f"{self.title}: finished already, see {self.directory} (FORCE=1 runs it again)")
-            return results
-        print(f"{self.title}: {shlex.join(['python', 'train.py', *self.arguments])}", flush=True)
-        status = warm.call(self.arguments)
+    def results(self, at_once: int = 1) -> dict[str, Any]:
+        """Run it unless it is finished.
+
+        Args:
+            at_once: runs that share the machine.
+        """
+        with _one_at_a_time:  # looking at a run redirects what is printed
+            if forced() and self.directory.is_dir():
+                self.set_aside()
+            results = self.finished()
+            if results is not None:
+                done = f"finished already, see {self.directory} (FORCE=1 runs it again)"
+                print(f"{self.title}: {done}")
+                return results
+            words = shlex.join(["python", "train.py", *self.arguments])
+            print(f"{self.title}: {words}", flush=True)
+        status = warm.call(self.arguments, at_once)
         if status:
             text = f"{self.title} failed; its log is {self.directory}/log.txt"
             raise RunFailed(text, has_said_why=status == STATUS)
         return read_results(self.directory / FILE_NAME)
+
+
+_one_at_a_time = threading.Lock()
 
 
 @cache
