@@ -54,3 +54,17 @@ def test_a_transfer_is_held_against_the_config_of_its_training():
 def test_a_training_that_started_elsewhere_is_another():
     words = unlike("CoOp", "vit_b16_ctxv1", "base2new", initial="f" * 64)
     assert words == "other settings: training started from given weights"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("OPTIM.GAMMA", "0.5"),
+        ("OPTIM.WARMUP_MIN_LR", "0.001"),
+        ("OPTIM.STEPSIZE", "(5,)"),
+        ("INPUT.AS_SEEN", "yes"),
+    ],
+)
+def test_what_a_published_config_does_not_name_was_at_its_default(key, value):
+    words = unlike("CoOp", "vit_b16_ctxv1", "base2new", (key, value))
+    assert words.startswith(f"other settings: {key} is ") and value.strip("(),") in words
