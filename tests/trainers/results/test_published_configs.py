@@ -66,3 +66,17 @@ def test_stages_are_asked_for_where_there_are_some():
     words = PUBLISHED.unlike(run | {"made_of": record}, "fewshot")
     assert words == "other settings: training started from no earlier stage's weights"
     assert not PUBLISHED.unlike(run | {"made_of": record | {"initial_weights": "f"}}, "fewshot")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("OPTIM.GAMMA", "0.5"),
+        ("OPTIM.WARMUP_MIN_LR", "0.001"),
+        ("OPTIM.STEPSIZE", "(5,)"),
+        ("INPUT.AS_SEEN", "yes"),
+    ],
+)
+def test_what_a_published_config_does_not_name_was_at_its_default(key, value):
+    words = unlike("CoOp", "vit_b16_ctxv1", "base2new", (key, value))
+    assert words.startswith(f"other settings: {key} is ") and value.strip("(),") in words

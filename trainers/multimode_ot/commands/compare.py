@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,7 @@ def table(
     arguments: Sequence[str] | None = None,
     known_datasets: Iterable[str] = (),
     known_rows: Iterable[str] = (),
+    only: Container[Path] | None = None,
 ) -> str:
     """The command's output for its arguments.
 
@@ -107,6 +108,7 @@ def table(
         known_datasets: names (DATASET.NAME) that may be asked for although no run has them,
             besides those of published tables; their cells are missing.
         known_rows: likewise, besides the methods.
+        only: folders whose results it is made of; None: all below the one that is named.
 
     Raises:
         ValueError, OSError: wrong arguments, no results, unreadable ones, two for one cell, or
@@ -116,7 +118,7 @@ def table(
     protocol, beside = args.protocol, args.published or args.verdict
     elsewhere = {name for row in published_rows(protocol) for name in (row.method, row.our_name)}
     results = choose(
-        collect(args.output, protocol, trains),
+        [r for r in collect(args.output, protocol, trains) if _is_of(r, only)],
         args.methods,
         args.datasets,
         args.seeds,
@@ -148,6 +150,10 @@ def table(
         images = compare_images(grid, protocol, results, args.paired)
         text = with_differences(text, args.format, args.paired, runs, *images)
     return text
+
+
+def _is_of(result: Mapping[str, Any], folders: Container[Path] | None) -> bool:
+    return folders is None or Path(result["path"]).parent in folders
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -17,9 +17,14 @@ from .tree import is_zero_shot, shots_of
 FILE_NAME = "defaults.yaml"
 # What the published programs leave at Dassl's default, where their configs name nothing else.
 HOST_DEFAULTS = {
+    "INPUT.AS_SEEN": "auto",
+    "INPUT.INTERPOLATION": "bilinear",
     "INPUT.RRCROP_SCALE": [0.08, 1.0],
     "DATALOADER.K_TRANSFORMS": 1,
     "DATALOADER.TRAIN_X.SAMPLER": "RandomSampler",
+    "DATALOADER.TRAIN_X.BATCH_SIZE": 32,
+    "OPTIM.NAME": "adam",
+    "OPTIM.LR": 3e-4,
     "OPTIM.WEIGHT_DECAY": 5e-4,
     "OPTIM.MOMENTUM": 0.9,
     "OPTIM.SGD_DAMPNING": 0,
@@ -27,7 +32,16 @@ HOST_DEFAULTS = {
     "OPTIM.ADAM_BETA1": 0.9,
     "OPTIM.ADAM_BETA2": 0.999,
     "OPTIM.STAGED_LR": False,
+    "OPTIM.MAX_EPOCH": 10,
+    "OPTIM.LR_SCHEDULER": "single_step",
+    "OPTIM.STEPSIZE": [-1],
+    "OPTIM.GAMMA": 0.1,
+    "OPTIM.WARMUP_EPOCH": -1,
+    "OPTIM.WARMUP_TYPE": "linear",
+    "OPTIM.WARMUP_CONS_LR": 1e-5,
+    "OPTIM.WARMUP_MIN_LR": 1e-5,
     "OPTIM.WARMUP_RECOUNT": True,
+    "TRAIN.COUNT_ITER": "train_x",
 }
 _BESIDES = (*FREE_IN_TESTS, "SEED")  # compared otherwise, or of no effect
 
