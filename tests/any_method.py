@@ -4,9 +4,11 @@ import io
 import itertools
 import math
 import operator
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +28,10 @@ from yacs.config import CfgNode
 
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
-FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
+# So that each of them counts.
+FOR_FOUR_EPOCHS: dict[str, Any] = {"WEIGHT_AVERAGE": {"MEAN": 2.5}, "ALPHA_EVERY": 1}
+# Of all classes here, for methods that train on descriptions.
+DESCRIPTIONS = str(Path(__file__).with_name("descriptions.json"))
 LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
 
 
@@ -36,13 +41,22 @@ def backbone(shape: str) -> CLIP:
     return load_clip(random_state(shape))
 
 
+def merge_shared(node: CfgNode, values: dict[str, Any]) -> None:
+    """Put those values into a node whose keys it has."""
+    for key in values.keys() & node.keys():
+        if isinstance(values[key], dict):
+            merge_shared(node[key], values[key])
+        else:
+            node[key] = values[key]
+
+
 @dataclass(frozen=True)
 class Case:
     """A method on a backbone, with its defaults but for some changes.
 
     Attributes:
         changes: settings and their values.
-        parts: its regularisers.
+        parts: its regularisers; if empty, those that the method takes by itself.
     """
 
     method: str
@@ -58,9 +72,11 @@ class Case:
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
         limit_depths(node, backbone(self.shape))
-        for key, values in FOR_FOUR_EPOCHS.items():
-            node[key].update(values)
-        node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
+        merge_shared(node, FOR_FOUR_EPOCHS)
+        if "DESCRIPTIONS" in node:
+            node.DESCRIPTIONS = DESCRIPTIONS
+        listed = {"REGULARISERS": self.parts} if self.parts else {}
+        node.update({"PREC": "fp32"} | listed | dict(self.changes) | more)
         return node
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
@@ -138,6 +154,7 @@ class Training:
 
     def __init__(self, case: Case, model: PromptedCLIP, batch: int = 2):
         self.case, self.model, self.batch, self.epochs, self.done = case, model, batch, 4, 0
+        random.seed(0)  # what a step draws
         trained = model.prompt_learner.parameters()
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
         self.scaler = torch.amp.GradScaler("cpu", enabled=model.precision.scale_loss)
@@ -145,6 +162,7 @@ class Training:
     def run(self, steps: int) -> list[dict[str, float]]:
         """So many epochs more; the steps' summaries."""
         model, parts, summaries = self.model.train(), self.model.regularisers.values(), []
+        model.training_starts()
         for part in parts:
             part.training_starts(model, self.done)
         for _ in range(steps):
@@ -163,7 +181,9 @@ class Training:
         """One step; without labels, the classes in turn."""
         if labels is None:
             labels = torch.arange(len(images)) % len(self.model.classnames)
-        return training_step(self.model, self.optimizer, self.scaler, images, labels)
+        views = [images, *(images + 0.1 * i for i in range(1, self.model.views))]
+        given = views if len(views) > 1 else images
+        return training_step(self.model, self.optimizer, self.scaler, given, labels)
 
     def saved(self) -> bytes:
         """The file of a checkpoint."""
@@ -174,7 +194,9 @@ class Training:
             "state_dict": self.model.prompt_learner.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "parts": {name: part.state_dict() for name, part in parts.items()},
+            "method": self.model.training_state(),
             "random": torch.get_rng_state(),
+            "python": random.getstate(),
         }
         torch.save(state, stream)
         return stream.getvalue()
@@ -186,7 +208,9 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         for name, part in self.model.regularisers.items():
             part.load_state_dict(state["parts"][name])
+        self.model.load_training_state(state["method"])
         torch.set_rng_state(state["random"])
+        random.setstate(state["python"])
 
 
 def assert_resumes(case: Case) -> None:
@@ -195,7 +219,7 @@ def assert_resumes(case: Case) -> None:
     whole.run(2)
     file = whole.saved()
     expected = whole.run(2)
-    resumed = Training(case, case.build(seed=1))
+    resumed = Training(case, give_features(case.build(seed=1)))
     resumed.load(file)
     assert resumed.run(2) == expected
     one, other = (list(leaves(read(training.saved()))) for training in (whole, resumed))

@@ -25,7 +25,8 @@ def test_taskres_takes_the_residual_alone_and_makes_the_text_side_itself():
     }
     model, images = Case("TaskRes").build().eval(), Case("TaskRes").images()
     report = model.load_prompts(state)
-    assert report.used == ("text_feature_residuals",) and not report.missed
+    assert report.used == ("text_feature_residuals",) and report.ignored == ("base_text_features",)
+    assert not report.missed and not report.unexpected
     other = Case("TaskRes").build(seed=1).eval()
     other.load_prompts({"text_feature_residuals": state["text_feature_residuals"]})
     assert torch.equal(logits(model, images), logits(other, images))

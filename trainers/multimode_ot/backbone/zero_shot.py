@@ -41,15 +41,27 @@ def template_features(
     per_template = []
     for template in templates:
         texts = [template.format(n if raw_names else readable(n)) for n in classnames]
-        ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
-        eos = ids.argmax(-1)  # the EOS has the highest id
-        embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
-        if projection is None:
-            features = encode_text_pooled(clip, embeddings, eos)
-        else:
-            outputs = encode_text(clip, embeddings, only=eos)
-            features = outputs @ projection.to(outputs.dtype)
-        wide = features.to(torch.promote_types(features.dtype, torch.float32))
-        per_template.append(normalised(features) if unit else wide)
+        features = text_features(clip, texts, projection)
+        per_template.append(normalised(features) if unit else features)
     mean = torch.stack(per_template).mean(0)
     return normalised(mean) if whole else mean
+
+
+def text_features(clip: CLIP, texts: Sequence[str], projection: Tensor | None = None) -> Tensor:
+    """The features of whole texts, `(len(texts), d)`, not normalised, in float32 at least.
+
+    Args:
+        projection: as above.
+
+    Raises:
+        ValueError: a text that does not fit the context.
+    """
+    ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
+    eos = ids.argmax(-1)  # the EOS has the highest id
+    embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
+    if projection is None:
+        features = encode_text_pooled(clip, embeddings, eos)
+    else:
+        outputs = encode_text(clip, embeddings, only=eos)
+        features = outputs @ projection.to(outputs.dtype)
+    return features.to(torch.promote_types(features.dtype, torch.float32))

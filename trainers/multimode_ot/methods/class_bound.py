@@ -25,7 +25,8 @@ class ClassBound(OnFeatures):
 
     Other classes find their rows by name. One that has none is left to the text side, so that
     classes none of which was trained are classified as by zero-shot CLIP with this method's text;
-    `new_is_zero_shot` says so, and so do results and tables.
+    `new_is_zero_shot` says so, and so do results and tables. A method with `no_new_classes` refuses
+    them.
 
     Class attributes:
         by_image: entries of the prompt learner with a row for each training image: their length
@@ -56,7 +57,13 @@ class ClassBound(OnFeatures):
 
     def set_classes(self, classnames: Sequence[str]) -> None:
         check_classnames(classnames, self.clip.context_length, self.unique_names)
-        rows = rows_by_name(self.trained_classes, classnames)
+        trained = self.trained_classes
+        rows = rows_by_name(trained, classnames)
+        if self.no_new_classes and -1 in rows:
+            raise ValueError(
+                f"the class {classnames[rows.index(-1)]!r} is none of the {len(trained)} that the "
+                f"rows of {self.name} belong to: {self.no_new_classes}"
+            )
         super().set_classes(classnames)
         self.register_buffer("row_of", torch.tensor(rows, device=self.device), persistent=False)
 
@@ -69,6 +76,14 @@ class ClassBound(OnFeatures):
         chosen = rows[self.row_of.clamp(min=0)]
         there = (self.row_of >= 0).view(-1, *[1] * (rows.ndim - 1))
         return torch.where(there, chosen, otherwise)
+
+    def by_row(self, values: Tensor) -> Tensor:
+        """Values of the current classes, `(K, ...)`, in the order of the rows, `(C, ...)`; zeros
+        for the rows of other classes."""
+        rows = values.new_zeros(len(self.trained_classes), *values.shape[1:])
+        there = self.row_of >= 0
+        rows[self.row_of[there]] = values[there]
+        return rows
 
     def check_rows(self) -> None:
         """Refuse loaded entries that do not fit each other with a `ValueError`."""
@@ -93,7 +108,7 @@ class ClassBound(OnFeatures):
                 resize(learner, own, state[key])
         try:
             bound = self.classnames if names is None else class_names_in(names)
-            report = load_prompts(learner, state, keys, self.name, bound)
+            report = load_prompts(learner, state, keys, self.name, bound, self.checkpoint_leftovers)
             if names is None:
                 put_classnames(learner, self.classnames)
             self._require_one_row_a_class()
