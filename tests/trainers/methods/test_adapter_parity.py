@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from dassl.config import get_cfg_default
 from multimode_ot import build_model
-from multimode_ot.methods.tip_search import SCALES
+from multimode_ot.methods.tip_cache import SCALES
 from multimode_ot.training.optimisation import build_optimisation
 from multimode_ot.training.step import training_step
 from parity import NAMES, random_images, settings
