@@ -1,13 +1,16 @@
 """Rows of fixed classes: found by name, absent for other classes, loaded whole or not at all."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
-from any_method import Case, logits
+from any_method import VIT, Case, backbone, give_features, logits
+from multimode_ot import build_model
 from multimode_ot.methods.class_bound import rows_by_name
 from multimode_ot.methods.prompts import put_classnames
+from multimode_ot.training.class_ids import wordnet_ids
 from multimode_ot.training.step import training_step
 from parity import NAMES
 from torch import nn
@@ -72,6 +75,52 @@ def test_doubled_names_have_their_rows_in_turn_and_are_refused_where_that_is_a_g
             rows_by_name(twice, names)
         assert "2 classes with rows are called 'missile'" in str(refusal.value)
     assert rows_by_name(["cat"], ["cat", "cat"]) == [0, -1]
+
+
+IDS = ["n04008634", "n03773504", "n02123045"]  # two that are called missile, and a cat
+
+
+@bound
+def test_ids_tell_classes_of_one_name_apart_where_they_are_known(method):
+    case, names = Case(method), ["missile", "missile", "cat"]
+    images = case.images(4)
+
+    def model(names, ids, seed):
+        made = build_model(method, backbone(VIT), names, case.settings(), unique_names=False)
+        if ids:
+            made.identify(ids)
+        return give_features(made, seed).eval()
+
+    saved = model(names, IDS, seed=1)
+    with torch.no_grad():
+        for tensor in saved.prompt_learner.parameters():
+            tensor += torch.arange(1.0, 1 + len(tensor))[:, None]
+    state, found = saved.prompt_learner.state_dict(), logits(saved, images)
+    other = model(["missile", "tree frog"], [IDS[1], "n01644373"], seed=2)
+    other.load_prompts(state)
+    assert other.row_of.tolist() == [1, -1]
+    torch.testing.assert_close(logits(other, images)[:, 0], found[:, 1])
+    with pytest.raises(ValueError, match="which belongs to which cannot be told"):
+        model(["missile", "tree frog"], None, seed=2).load_prompts(state)
+    other.set_classes(["cat"])  # whose id nobody has told
+    assert other.row_of.tolist() == [2]
+    nameless = model(["missile", "missile"], None, seed=3)
+    nameless.load_prompts(model(["missile", "missile"], None, seed=4).prompt_learner.state_dict())
+    assert nameless.row_of.tolist() == [0, 1]
+
+
+def listing(*folders):
+    items = [SimpleNamespace(label=i, impath=f"/x/{f}/{i}.jpg") for i, f in enumerate(folders)]
+    return SimpleNamespace(train_x=items, val=None, test=items[::-1], classnames=["a"] * len(items))
+
+
+def test_the_ids_are_those_of_the_images_folders():
+    assert wordnet_ids(listing(*IDS)) == IDS
+    assert wordnet_ids(listing("n04008634", "cats")) is None
+    assert wordnet_ids(listing("n04008634", "n04008634")) is None
+    several = listing(*IDS)
+    several.test = [SimpleNamespace(label=0, impath="/x/n00000001/0.jpg")]
+    assert wordnet_ids(several) is None
 
 
 # Loading

@@ -75,7 +75,7 @@ class TipAdapter(Tuned, ClassBound):
         learner = self.prompt_learner
         learner.cache_keys.data = normalised(features[: self.cfg.AUGMENTATIONS].mean(0))
         learner.labels = labels.clone()
-        put_classnames(learner, self.classnames)
+        put_classnames(learner, self.classnames, self.class_ids)
         self.set_classes(self.classnames)
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
