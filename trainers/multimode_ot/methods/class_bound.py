@@ -36,6 +36,7 @@ class ClassBound(OnFeatures):
     by_image: ClassVar[tuple[str, ...]] = ()
 
     row_of: Tensor  # (K,); -1 where a class has no row
+    row_count: int  # C
     class_ids: Sequence[str] | None = None  # of the current classes, where names may stand twice
 
     @abstractmethod
@@ -80,7 +81,7 @@ class ClassBound(OnFeatures):
                 f"rows of {self.name} belong to: {self.no_new_classes}"
             )
         super().set_classes(classnames)
-        self.class_ids = ids
+        self.class_ids, self.row_count = ids, len(trained)
         self.register_buffer("row_of", torch.tensor(rows, device=self.device), persistent=False)
 
     def of_classes(self, rows: Tensor, otherwise: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class TipAdapter(Tuned, ClassBound):
     def votes(self, affinity: Tensor) -> Tensor:
         """Sums over the cached images of each current class, `(N, B)` to `(B, K)`; none for a class
         without any."""
-        sums = affinity.new_zeros(len(self.trained_classes), affinity.shape[1])
+        sums = affinity.new_zeros(self.row_count, affinity.shape[1])
         sums = sums.index_add(0, self.prompt_learner.labels, affinity)
         return self.of_classes(sums, affinity.new_zeros(())).T
 
