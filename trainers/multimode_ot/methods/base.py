@@ -209,7 +209,8 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         """Called after the last step of epoch `epoch` (from 1) of `epochs`."""
 
     def training_ended(self) -> None:
-        """Called after the last epoch, before its checkpoint is saved and the model is tested."""
+        """Called after the last epoch, with the prompts that regularisers have left, before its
+        checkpoint is saved and the model is tested."""
 
     def training_state(self) -> dict[str, Any]:
         """What a checkpoint needs besides the prompts to go on from: tensors and plain data."""

@@ -30,6 +30,7 @@ class FrozenFeatures:
         unit: bool = True,
         whole: bool = True,
         raw_names: bool = False,
+        projection: Tensor | None = None,
     ) -> Tensor:
         """Frozen CLIP's features of the current classes, `(K, d)`, constant; computed at the first
         call, in float32 whatever the towers compute in, again for other classes, never saved.
@@ -39,11 +40,12 @@ class FrozenFeatures:
             unit: normalise each before they are averaged.
             whole: normalise the average.
             raw_names: leave the underscores in the class names.
+            projection: `(w_t, d)`, in the place of CLIP's own text projection.
         """
         return self._of_frozen_clip(
-            (templates, unit, whole, raw_names),
+            (templates, unit, whole, raw_names, projection),
             lambda clip: template_features(
-                clip, self.classnames, templates, unit, whole, raw_names
+                clip, self.classnames, templates, unit, whole, raw_names, projection
             ),
         )
 

@@ -61,13 +61,15 @@ class OnFeatures(PromptedCLIP):
 
     encoded: Callable[[str], tuple[Tensor, Tensor]]
 
-    def text_side(self) -> Tensor:
-        """The frozen text features of the current classes, `(K, d)`, constant."""
+    def text_side(self, projection: Tensor | None = None) -> Tensor:
+        """The frozen text features of the current classes, `(K, d)`, constant; with another text
+        projection than CLIP's if one is given, `(w_t, d)`."""
         return self.frozen_text(
             class_templates(self.dataset, self.templates),
             unit=not self.raw_text,
             whole=not self.raw_text,
             raw_names=self.cfg.CLASS_NAMES == "raw",
+            projection=projection,
         )
 
     @classmethod

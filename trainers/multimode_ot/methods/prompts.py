@@ -140,8 +140,14 @@ def put_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
 
 
 def class_names_in(kept: Tensor) -> list[str]:
-    """What `keep_classnames` has put into a buffer."""
-    return json.loads(bytes(kept.tolist()))
+    """What `put_classnames` has put into a buffer; `ValueError` if it holds something else."""
+    try:
+        found = json.loads(bytes(kept.tolist()))
+    except (TypeError, ValueError):  # no bytes, or none of JSON
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
+    return found
 
 
 def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:

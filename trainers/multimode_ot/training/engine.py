@@ -132,6 +132,7 @@ class PromptTrainer(TrainerX):
             self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
         self.model.training_starts()
         if isinstance(self.model, OnFeatures):
+            self._require_start(self.model)
             self._require_images_to_tune_on()
             self._prepare_features(self.model)
         self.run.trains = True
@@ -143,6 +144,20 @@ class PromptTrainer(TrainerX):
             raise ValueError(
                 f"{key} {value!r}: {self.cfg.DATASET.NAME} has no validation images, and test "
                 f"images do not stand in for them: use {instead!r}, or give it some"
+            )
+
+    def _require_start(self, model: OnFeatures) -> None:
+        """Refuse initial weights that training cannot go on from."""
+        key = f"MODEL.INIT_WEIGHTS {self.cfg.MODEL.INIT_WEIGHTS!r}"
+        if self.cfg.MODEL.INIT_WEIGHTS and model.starts_anew:
+            raise ValueError(
+                f"{key}: {model.name} is made of its training images anew: leave it out, or "
+                "evaluate with --eval-only"
+            )
+        if model.new_is_zero_shot:
+            raise ValueError(
+                f"{key} has no rows for some of the classes, which could not be trained: use "
+                "weights of these classes"
             )
 
     def _require_images_to_tune_on(self) -> None:
@@ -208,9 +223,9 @@ class PromptTrainer(TrainerX):
         for part in self.model.regularisers.values():
             part.epoch_ended(self.model, epoch, epochs)
         if epoch == epochs:
-            self.model.training_ended()
             for part in self.model.regularisers.values():
                 part.training_ended(self.model)
+            self.model.training_ended()
         keep_state(self.sched, self._parts)
 
     def _report_unconverged(self, where: str) -> None:
