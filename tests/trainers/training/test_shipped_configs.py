@@ -47,7 +47,7 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
 
 
 # Methods whose originals do not take SGD with a cosine after one epoch of warm-up.
-OTHER_OPTIMISERS = {"TaskRes": "adam", "TipAdapterF": "adamw", "LinearProbe": "adam"}  # no step
+OTHER_OPTIMISERS = {"TaskRes": "adam", "TipAdapterF": "adamw", "LinearProbe": "adam"}
 OTHER_OPTIMISERS |= dict.fromkeys(["ZSLP", "CLAP", "LPPP"], "sgd")
 # Backbone, training batch, epochs, learning rate, and settings of the method.
 PUBLISHED = {

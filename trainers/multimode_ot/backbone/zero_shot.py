@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .class_tokens import readable, tokenize
 from .clip import CLIP
-from .encoders import encode_text, encode_text_pooled, normalised
+from .encoders import encode_text, normalised, project_text
 
 
 def template_features(
@@ -51,17 +51,15 @@ def text_features(clip: CLIP, texts: Sequence[str], projection: Tensor | None = 
     """The features of whole texts, `(len(texts), d)`, not normalised, in float32 at least.
 
     Args:
-        projection: as above.
+        projection: `(w_t, d)`, in the place of CLIP's own text projection.
 
     Raises:
         ValueError: a text that does not fit the context.
     """
     ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
     eos = ids.argmax(-1)  # the EOS has the highest id
-    embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
-    if projection is None:
-        features = encode_text_pooled(clip, embeddings, eos)
-    else:
-        outputs = encode_text(clip, embeddings, only=eos)
-        features = outputs @ projection.to(outputs.dtype)
+    outputs = encode_text(clip, clip.token_embedding(ids[:, : int(eos.max()) + 1]), only=eos)
+    features = (
+        project_text(clip, outputs) if projection is None else outputs @ projection.to(outputs)
+    )
     return features.to(torch.promote_types(features.dtype, torch.float32))

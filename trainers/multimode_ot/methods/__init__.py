@@ -41,13 +41,13 @@ BUILT_IN = {
     "ProGrad": "prograd",
     "PromptSRC": "promptsrc",
     "TaskRes": "taskres",
-    "CLIPAdapter": "clip_adapter",
-    "TipAdapter": "tip_adapter",
-    "TipAdapterF": "tip_adapter_f",
     "ZSLP": "zslp",
     "CLAP": "clap",
     "LPPP": "lppp",
     "LinearProbe": "linear_probe",
+    "CLIPAdapter": "clip_adapter",
+    "TipAdapter": "tip_adapter",
+    "TipAdapterF": "tip_adapter_f",
 }
 # What the trainers of original repositories are called that have another name here.
 ORIGINAL_NAMES = {"MultiModalAdapter": "MMA", "CLIP_Adapter": "CLIPAdapter", "ADAPTER": "CLAP"}
