@@ -72,9 +72,7 @@ def distance(w: Tensor, t: Tensor, kind: str) -> Tensor:
 
 
 def constraint(prototypes, text, a, kind: str) -> Tensor:
-    terms = [
-        x * distance(w, t, kind) for x, w, t in zip(a, prototypes, text, strict=True)
-    ]
+    terms = [x * distance(w, t, kind) for x, w, t in zip(a, prototypes, text, strict=True)]
     return sum(terms) / len(terms)
 
 

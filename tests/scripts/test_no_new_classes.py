@@ -36,7 +36,9 @@ def test_it_is_refused_in_one_line(words, environment, tmp_path):
     done = call(tmp_path, *words.split(), **environment)
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: LinearProbe cannot be tested on new classes: it has no text side")
+    assert line.startswith(
+        "error: LinearProbe cannot be tested on new classes: it has no text side"
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""Probes on features in whole runs: chosen values, exact resuming, what they do with new classes."""
+"""Probes on features in whole runs: chosen values, exact resuming, new classes."""
 
 import json
 from contextlib import contextmanager
@@ -70,9 +70,7 @@ def test_a_linear_probe_says_what_it_chose_and_on_which_images(run, tmp_path):
 def test_a_linear_probe_has_no_chance_in_it(run, tmp_path):
     run("LinearProbe", "DATASET.NUM_SHOTS", 2)
     run("LinearProbe", "DATASET.NUM_SHOTS", 2, folder="again")
-    one, other = (
-        last_checkpoint(tmp_path / name, 1)["state_dict"] for name in ("run", "again")
-    )
+    one, other = (last_checkpoint(tmp_path / name, 1)["state_dict"] for name in ("run", "again"))
     assert torch.equal(one["weight"], other["weight"]) and one["weight"].any()
 
 
