@@ -4,9 +4,11 @@ import io
 import itertools
 import math
 import operator
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +30,8 @@ VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
 # So that each of them counts.
 FOR_FOUR_EPOCHS: dict[str, Any] = {"WEIGHT_AVERAGE": {"MEAN": 2.5}, "ALPHA_EVERY": 1}
+# Of all classes here, for methods that train on descriptions.
+DESCRIPTIONS = str(Path(__file__).with_name("descriptions.json"))
 LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
 
 
@@ -52,7 +56,7 @@ class Case:
 
     Attributes:
         changes: settings and their values.
-        parts: its regularisers.
+        parts: its regularisers; if empty, those that the method takes by itself.
     """
 
     method: str
@@ -69,7 +73,10 @@ class Case:
         node = default_settings(self.method)
         limit_depths(node, backbone(self.shape))
         merge_shared(node, FOR_FOUR_EPOCHS)
-        node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
+        if "DESCRIPTIONS" in node:
+            node.DESCRIPTIONS = DESCRIPTIONS
+        listed = {"REGULARISERS": self.parts} if self.parts else {}
+        node.update({"PREC": "fp32"} | listed | dict(self.changes) | more)
         return node
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
@@ -147,6 +154,7 @@ class Training:
 
     def __init__(self, case: Case, model: PromptedCLIP, batch: int = 2):
         self.case, self.model, self.batch, self.epochs, self.done = case, model, batch, 4, 0
+        random.seed(0)  # what a step draws
         trained = model.prompt_learner.parameters()
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
         self.scaler = torch.amp.GradScaler("cpu", enabled=model.precision.scale_loss)
@@ -154,6 +162,7 @@ class Training:
     def run(self, steps: int) -> list[dict[str, float]]:
         """So many epochs more; the steps' summaries."""
         model, parts, summaries = self.model.train(), self.model.regularisers.values(), []
+        model.training_starts()
         for part in parts:
             part.training_starts(model, self.done)
         for _ in range(steps):
@@ -172,7 +181,9 @@ class Training:
         """One step; without labels, the classes in turn."""
         if labels is None:
             labels = torch.arange(len(images)) % len(self.model.classnames)
-        return training_step(self.model, self.optimizer, self.scaler, images, labels)
+        views = [images, *(images + 0.1 * i for i in range(1, self.model.views))]
+        given = views if len(views) > 1 else images
+        return training_step(self.model, self.optimizer, self.scaler, given, labels)
 
     def saved(self) -> bytes:
         """The file of a checkpoint."""
@@ -185,6 +196,7 @@ class Training:
             "parts": {name: part.state_dict() for name, part in parts.items()},
             "method": self.model.training_state(),
             "random": torch.get_rng_state(),
+            "python": random.getstate(),
         }
         torch.save(state, stream)
         return stream.getvalue()
@@ -198,6 +210,7 @@ class Training:
             part.load_state_dict(state["parts"][name])
         self.model.load_training_state(state["method"])
         torch.set_rng_state(state["random"])
+        random.setstate(state["python"])
 
 
 def assert_resumes(case: Case) -> None:

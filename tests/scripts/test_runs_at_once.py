@@ -4,12 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import sessions
 from same_runs import assert_ended_alike
 from sessions import CHECKOUT, of_session, wait_until
+
+sys.path.insert(0, str(CHECKOUT / "scripts"))
+
+from comparison import run_all
+from runs import RunFailed
 
 
 def compare(folder: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -81,3 +87,28 @@ def test_ctrl_c_ends_all_of_them(tmp_path):
         assert not runs[2].exists()
     finally:
         sessions.kill_all(process.pid)
+
+
+class Recorded:
+    """A run that takes a moment and notes whether another of its folder was going on."""
+
+    def __init__(self, folder: str, going: list[str], clashes: list[str], fails: bool = False):
+        self.directory, self.fails = Path(folder), fails
+        self.going, self.clashes = going, clashes
+
+    def results(self, at_once: int) -> None:
+        if self.directory.name in self.going:
+            self.clashes.append(self.directory.name)
+        self.going.append(self.directory.name)
+        time.sleep(0.02)
+        self.going.remove(self.directory.name)
+        if self.fails:
+            raise RunFailed(f"{self.directory.name} failed")
+
+
+def test_targets_that_share_a_training_never_train_it_twice_at_once():
+    going, clashes = [], []
+    targets = [Recorded(f"target{i}", going, clashes, fails=i == 1) for i in range(4)]
+    groups = [[Recorded("source", going, clashes), target] for target in targets]
+    assert run_all(groups, 3) == ["target1 failed"]
+    assert clashes == []

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .class_tokens import readable, tokenize
 from .clip import CLIP
-from .encoders import encode_text_pooled, normalised
+from .encoders import encode_text, normalised, project_text
 
 
 def template_features(
@@ -23,6 +23,7 @@ def template_features(
     unit: bool = True,
     whole: bool = True,
     raw_names: bool = False,
+    projection: Tensor | None = None,
 ) -> Tensor:
     """The mean over templates of the features of `K` classes, `(K, d)`, in float32 at least.
 
@@ -32,6 +33,7 @@ def template_features(
         unit: normalise each template's features before the mean is taken.
         whole: normalise the mean.
         raw_names: leave the underscores in the names; else they become spaces.
+        projection: `(w_t, d)`, in the place of CLIP's own text projection.
 
     Raises:
         ValueError: a prompt that does not fit the context.
@@ -39,11 +41,25 @@ def template_features(
     per_template = []
     for template in templates:
         texts = [template.format(n if raw_names else readable(n)) for n in classnames]
-        ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
-        eos = ids.argmax(-1)  # the EOS has the highest id
-        embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
-        features = encode_text_pooled(clip, embeddings, eos)
-        wide = features.to(torch.promote_types(features.dtype, torch.float32))
-        per_template.append(normalised(features) if unit else wide)
+        features = text_features(clip, texts, projection)
+        per_template.append(normalised(features) if unit else features)
     mean = torch.stack(per_template).mean(0)
     return normalised(mean) if whole else mean
+
+
+def text_features(clip: CLIP, texts: Sequence[str], projection: Tensor | None = None) -> Tensor:
+    """The features of whole texts, `(len(texts), d)`, not normalised, in float32 at least.
+
+    Args:
+        projection: `(w_t, d)`, in the place of CLIP's own text projection.
+
+    Raises:
+        ValueError: a text that does not fit the context.
+    """
+    ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
+    eos = ids.argmax(-1)  # the EOS has the highest id
+    outputs = encode_text(clip, clip.token_embedding(ids[:, : int(eos.max()) + 1]), only=eos)
+    features = (
+        project_text(clip, outputs) if projection is None else outputs @ projection.to(outputs)
+    )
+    return features.to(torch.promote_types(features.dtype, torch.float32))

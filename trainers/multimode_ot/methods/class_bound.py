@@ -85,14 +85,23 @@ class ClassBound(OnFeatures):
         rows[self.row_of[there]] = values[there]
         return rows
 
+    def check_rows(self) -> None:
+        """Refuse loaded entries that do not fit each other with a `ValueError`."""
+
+    def _require_one_row_a_class(self) -> None:
+        classes = len(self.trained_classes)
+        for key, value in self.prompt_learner.state_dict().items():
+            if key not in (*self.by_image, CLASS_NAMES) and value.ndim and len(value) != classes:
+                raise ValueError(
+                    f"{key} has {len(value)} rows for {classes} classes: each needs one of its own"
+                )
+
     def load_prompts(self, state: Mapping[str, Tensor]) -> LoadReport:
         """Also takes rows of other classes, if the state dict names them."""
         require_tensors(state)
         keys = self.prompt_keys(state)
-        learner, names = (
-            self.prompt_learner,
-            next((state[k] for k, own in keys.items() if own == CLASS_NAMES), None),
-        )
+        learner = self.prompt_learner
+        names = next((state[k] for k, own in keys.items() if own == CLASS_NAMES), None)
         before = {key: value.clone() for key, value in learner.state_dict().items()}
         for key, own in keys.items():
             if own in before and (names is not None or own in self.by_image):
@@ -102,6 +111,8 @@ class ClassBound(OnFeatures):
             report = load_prompts(learner, state, keys, self.name, bound)
             if names is None:
                 put_classnames(learner, self.classnames)
+            self._require_one_row_a_class()
+            self.check_rows()
             self.set_classes(self.classnames)
         except ValueError:
             for key, value in before.items():

@@ -61,13 +61,15 @@ class OnFeatures(PromptedCLIP):
 
     encoded: Callable[[str], tuple[Tensor, Tensor]]
 
-    def text_side(self) -> Tensor:
-        """The frozen text features of the current classes, `(K, d)`, constant."""
+    def text_side(self, projection: Tensor | None = None) -> Tensor:
+        """The frozen text features of the current classes, `(K, d)`, constant; with another text
+        projection than CLIP's if one is given, `(w_t, d)`."""
         return self.frozen_text(
             class_templates(self.dataset, self.templates),
             unit=not self.raw_text,
             whole=not self.raw_text,
             raw_names=self.cfg.CLASS_NAMES == "raw",
+            projection=projection,
         )
 
     @classmethod
@@ -97,10 +99,10 @@ class OnFeatures(PromptedCLIP):
         features = encode_image(self.clip, images, pooled_only=True)[:, 0, 0]
         return features.to(torch.promote_types(features.dtype, torch.float32))
 
-    def frozen_image(self, images: Tensor) -> Tensor:
-        return normalised(images) if images.ndim == 2 else super().frozen_image(images)
+    def frozen_image(self, images: Tensor, wide: bool = False) -> Tensor:
+        return normalised(images) if images.ndim == 2 else super().frozen_image(images, wide)
 
-    def pooled(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+    def pooled(self, image: Any, text: Any) -> tuple[Tensor, Tensor]:
         return normalised(image), normalised(text)
 
     # What a method may define.

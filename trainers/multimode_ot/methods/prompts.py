@@ -140,8 +140,14 @@ def put_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
 
 
 def class_names_in(kept: Tensor) -> list[str]:
-    """What `keep_classnames` has put into a buffer."""
-    return json.loads(bytes(kept.tolist()))
+    """What `put_classnames` has put into a buffer; `ValueError` if it holds something else."""
+    try:
+        found = json.loads(bytes(kept.tolist()))
+    except (TypeError, ValueError):  # no bytes, or none of JSON
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
+    return found
 
 
 def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:
@@ -206,6 +212,7 @@ class MultiModePromptLearner(nn.Module):
             no such parameter.
         init_sentences: sentence `i` initialises text prompt `i` with its first `b` word
             embeddings; its other words stay frozen in the prompt.
+        vision_tokens: tokens of a visual prompt that is not coupled; `b` by default.
 
     Raises:
         ValueError: an init sentence with fewer than `b` tokens, or more sentences than prompts.
@@ -221,6 +228,7 @@ class MultiModePromptLearner(nn.Module):
         coupled: bool = True,
         init_sentences: Sequence[str] = (),
         temperature: float | None = None,
+        vision_tokens: int | None = None,
     ):
         super().__init__()
         if temperature is not None:
@@ -243,7 +251,7 @@ class MultiModePromptLearner(nn.Module):
         if coupled:
             self.proj, self.compound_prompt_projections = coupling(clip, depth)
         else:
-            vision_shape = (vision_prompts, n_ctx, clip.vision_width)
+            vision_shape = (vision_prompts, vision_tokens or n_ctx, clip.vision_width)
             self.ctx_vision = random_prompt(*vision_shape)
             self.compound_prompts_vision = deep_prompts(depth, *vision_shape)
 

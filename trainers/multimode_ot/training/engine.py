@@ -76,8 +76,7 @@ class PromptTrainer(TrainerX):
         self.model = build_model(name, clip, classnames, cfg, self.device, unique_names=False)
         self.class_features: Any = None
 
-        learner = self.model.prompt_learner
-        trained = sum(p.numel() for p in learner.parameters())
+        trained = sum(p.numel() for p in self.model.trained())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
             initial = read_checkpoint(cfg.MODEL.INIT_WEIGHTS)
@@ -131,7 +130,9 @@ class PromptTrainer(TrainerX):
             return
         if self.cfg.TEST.FINAL_MODEL == "best_val":
             self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
+        self.model.training_starts()
         if isinstance(self.model, OnFeatures):
+            self._require_start(self.model)
             self._require_images_to_tune_on()
             self._prepare_features(self.model)
         self.run.trains = True
@@ -143,6 +144,20 @@ class PromptTrainer(TrainerX):
             raise ValueError(
                 f"{key} {value!r}: {self.cfg.DATASET.NAME} has no validation images, and test "
                 f"images do not stand in for them: use {instead!r}, or give it some"
+            )
+
+    def _require_start(self, model: OnFeatures) -> None:
+        """Refuse initial weights that training cannot go on from."""
+        key = f"MODEL.INIT_WEIGHTS {self.cfg.MODEL.INIT_WEIGHTS!r}"
+        if self.cfg.MODEL.INIT_WEIGHTS and model.starts_anew:
+            raise ValueError(
+                f"{key}: {model.name} is made of its training images anew: leave it out, or "
+                "evaluate with --eval-only"
+            )
+        if model.new_is_zero_shot:
+            raise ValueError(
+                f"{key} has no rows for some of the classes, which could not be trained: use "
+                "weights of these classes"
             )
 
     def _require_images_to_tune_on(self) -> None:
@@ -176,8 +191,12 @@ class PromptTrainer(TrainerX):
             except ValueError as error:
                 raise ValueError(f"{self.cfg.RESUME or self.output_dir}: {error}") from None
 
-    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor | list[Tensor], Tensor]:
+        """Images, of several views a list, and labels."""
+        images, labels = batch["img"], batch["label"].to(self.device)
+        if isinstance(images, Tensor):
+            return images.to(self.device), labels
+        return [view.to(self.device) for view in images], labels
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         try:
@@ -204,9 +223,9 @@ class PromptTrainer(TrainerX):
         for part in self.model.regularisers.values():
             part.epoch_ended(self.model, epoch, epochs)
         if epoch == epochs:
-            self.model.training_ended()
             for part in self.model.regularisers.values():
                 part.training_ended(self.model)
+            self.model.training_ended()
         keep_state(self.sched, self._parts)
 
     def _report_unconverged(self, where: str) -> None:
