@@ -1,4 +1,4 @@
-"""Probes on features in whole runs: chosen values, exact resuming, what they do with new classes."""
+"""Probes on features in whole runs: chosen values, exact resuming, new classes."""
 
 import json
 from contextlib import contextmanager

@@ -170,16 +170,18 @@ def test_a_published_config_holds_the_published_regularisers(name):
     assert {part: dict(settings[part]) for part in expected} == expected
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("[CZ]*L*P/*.yaml")), ids=str)
+@pytest.mark.parametrize("file", [f for f in FILES if f.parent.name in ("ZSLP", "CLAP")])
 def test_prototypes_are_trained_as_published(file):
     cfg, settings = load(file)
     optim = cfg.OPTIM
-    assert (optim.NAME, optim.LR, optim.MOMENTUM, optim.WEIGHT_DECAY) == ("sgd", 0.1, 0.9, 0)
+    assert (optim.NAME, optim.MOMENTUM, optim.WEIGHT_DECAY) == ("sgd", 0.9, 0)
     assert (optim.LR_SCHEDULER, optim.WARMUP_EPOCH, optim.WARMUP_CONS_LR) == ("cosine", 1, 1e-5)
     assert (settings.VIEWS, settings.INIT) == (20, "ZS")
     if file.stem != "demo":
-        assert (optim.MAX_EPOCH, cfg.DATALOADER.TRAIN_X.BATCH_SIZE) == (300, 256)
-        assert settings.CLASS_NAMES == ("raw" if file.stem == "rn50" else "readable")
+        assert (optim.LR, optim.MAX_EPOCH) == (0.1, 300)
+        assert cfg.DATALOADER.TRAIN_X.BATCH_SIZE == 256
+        names = "raw" if file.stem == "rn50" else "readable"
+        assert settings.CLASS_NAMES == names
 
 
 @pytest.mark.parametrize("name", ["rn50", "vit_b16"])

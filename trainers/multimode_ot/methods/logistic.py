@@ -77,17 +77,18 @@ class LogisticRegression:
 
     def solve(self, strength: float) -> Solution:
         """The optimum of `C = strength`."""
-        best = self.error(strength), self.weight, self.bias
+        error, failed = self.error(strength), False
         for _ in range(ROUNDS):
-            if best[0] <= NEAR:
+            if error <= NEAR:
                 break
-            self._descend(strength, polish=best[0] < POLISH)
+            before, polish = (self.weight, self.bias), error < POLISH and not failed
+            self._descend(strength, polish)
             found = self.error(strength)
-            if found < best[0]:
-                best = found, self.weight, self.bias
+            failed = polish and not found < error
+            if failed:
+                self.weight, self.bias = before
             else:
-                _, self.weight, self.bias = best
-        error, self.weight, self.bias = best
+                error = found
         weight = self.weight @ self.axes
         return Solution(weight, self.bias - weight @ self.mean, error)
 
