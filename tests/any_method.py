@@ -4,9 +4,11 @@ import io
 import itertools
 import math
 import operator
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +28,8 @@ from yacs.config import CfgNode
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
 FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
+# Of all classes here, for methods that train on descriptions.
+DESCRIPTIONS = str(Path(__file__).with_name("descriptions.json"))
 LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
 
 
@@ -41,7 +45,7 @@ class Case:
 
     Attributes:
         changes: settings and their values.
-        parts: its regularisers.
+        parts: its regularisers; if empty, those that the method takes by itself.
     """
 
     method: str
@@ -59,11 +63,15 @@ class Case:
         limit_depths(node, backbone(self.shape))
         for key, values in FOR_FOUR_EPOCHS.items():
             node[key].update(values)
-        node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
+        if "DESCRIPTIONS" in node:
+            node.DESCRIPTIONS = DESCRIPTIONS
+        listed = {"REGULARISERS": self.parts} if self.parts else {}
+        node.update({"PREC": "fp32"} | listed | dict(self.changes) | more)
         return node
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
         torch.manual_seed(seed)
+        random.seed(seed)
         return build_model(self.method, backbone(self.shape), names, self.settings(**more))
 
     def as_trained(self, names=NAMES, **more: Any) -> PromptedCLIP:
@@ -119,6 +127,7 @@ class Training:
     def run(self, steps: int) -> list[dict[str, float]]:
         """So many epochs more; the steps' summaries."""
         model, parts, summaries = self.model.train(), self.model.regularisers.values(), []
+        model.training_starts()
         for part in parts:
             part.training_starts(model, self.done)
         for _ in range(steps):
@@ -137,7 +146,9 @@ class Training:
         """One step; without labels, the classes in turn."""
         if labels is None:
             labels = torch.arange(len(images)) % len(self.model.classnames)
-        return training_step(self.model, self.optimizer, self.scaler, images, labels)
+        views = [images, *(images + 0.1 * i for i in range(1, self.model.views))]
+        given = views if len(views) > 1 else images
+        return training_step(self.model, self.optimizer, self.scaler, given, labels)
 
     def saved(self) -> bytes:
         """The file of a checkpoint."""
@@ -149,6 +160,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "parts": {name: part.state_dict() for name, part in parts.items()},
             "random": torch.get_rng_state(),
+            "python": random.getstate(),
         }
         torch.save(state, stream)
         return stream.getvalue()
@@ -161,6 +173,7 @@ class Training:
         for name, part in self.model.regularisers.items():
             part.load_state_dict(state["parts"][name])
         torch.set_rng_state(state["random"])
+        random.setstate(state["python"])
 
 
 def assert_resumes(case: Case) -> None:

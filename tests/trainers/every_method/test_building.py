@@ -48,7 +48,7 @@ def test_a_choice_of_a_setting_is_taken_or_refused_with_the_key(choice):
         ((key, value),) = choice.changes
         assert f"{key} {value!r}" in str(refusal)
         return
-    assert all(p.grad.isfinite().all() and p.grad.any() for p in model.prompt_learner.parameters())
+    assert all(p.grad.isfinite().all() and p.grad.any() for p in model.trained())
 
 
 def test_what_a_declaration_rules_out_is_refused_before_weights_are_read(method):

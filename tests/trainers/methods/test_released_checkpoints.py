@@ -29,6 +29,10 @@ def clip_weights():
     }
 
 
+VISUAL_TEACHER = {
+    "prompt_learner.ZS_image_encoder.conv1.weight": (W_V, 3, 8, 8),
+    "prompt_learner.ZS_image_encoder.transformer.resblocks.1.ln_1.weight": (W_V,),
+}
 # What is trained, what else the file has, the directory, and the settings.
 RELEASED = {
     "CoOp": (
@@ -64,6 +68,29 @@ RELEASED = {
     "IVLP": (
         keys.in_text_blocks(TINY, 4, 2) | keys.in_image_blocks(TINY, 3, 2),
         buffers("prompt_learner.", OTHER_CLASSES, 2) | clip_weights(),
+        "VLPromptLearner",
+        {"PROMPT_DEPTH_TEXT": 4, "PROMPT_DEPTH_VISION": 3},
+    ),
+    "KgCoOp": (
+        keys.context(TINY, 4),
+        buffers("", OTHER_CLASSES, 4)
+        | {
+            "bias_vectors": (1, W_T),
+            "meta_net.linear1.weight": (W_T, W_T),
+            "meta_net.linear1.bias": (W_T,),
+        },
+        "prompt_learner",
+        {"CTX_INIT": "a photo of a"},
+    ),
+    "ProGrad": (
+        keys.context(TINY, 16),
+        buffers("", OTHER_CLASSES, 16),
+        "prompt_learner",
+        {"CTX_INIT": True},
+    ),
+    "PromptSRC": (
+        keys.in_text_blocks(TINY, 4, 4) | keys.in_image_blocks(TINY, 3, 4),
+        buffers("prompt_learner.", OTHER_CLASSES, 4) | clip_weights() | VISUAL_TEACHER,
         "VLPromptLearner",
         {"PROMPT_DEPTH_TEXT": 4, "PROMPT_DEPTH_VISION": 3},
     ),
@@ -125,6 +152,43 @@ def test_what_is_saved_here_has_the_keys_of_the_original(method):
     assert saved == set(trained)
     assert not model.load_prompts(keys.random_prompts(trained)).missed
     assert not model.load_prompts(model.prompt_learner.state_dict()).missed
+
+
+def test_promptsrcs_and_ivlps_files_are_told_apart_and_each_loads_as_the_other():
+    trained, others, _, changes = RELEASED["PromptSRC"]
+    tokens = {"N_CTX_TEXT": 4, "N_CTX_VISION": 4}
+    built = {
+        method: build_model(
+            method, random_state(TINY), NAMES, settings(method, **changes, **tokens)
+        )
+        for method in ("PromptSRC", "IVLP")
+    }
+    teacherless = {k: shape for k, shape in others.items() if k not in VISUAL_TEACHER}
+    files = {"PromptSRC": trained | others, "IVLP": trained | teacherless, "ours": trained}
+    said = {}
+    for method, model in built.items():
+        for source, shapes in files.items():
+            report = model.load_prompts(keys.random_prompts(shapes))
+            assert set(report.used) == set(trained) and not report.unexpected
+            said[method, source] = model.remark_on(report)
+    images = random_images(TINY)
+    built["IVLP"].load_prompts(keys.random_prompts(files["PromptSRC"]))
+    built["PromptSRC"].load_prompts(keys.random_prompts(files["PromptSRC"]))
+    assert torch.equal(built["IVLP"](images), built["PromptSRC"](images))
+    for method in built:
+        assert "prompts alone are taken" in said[method, "PromptSRC"]
+        assert "half precision" in said[method, "PromptSRC"] and not said[method, "ours"]
+    assert not said["IVLP", "IVLP"] and "it is IVLP's" in said["PromptSRC", "IVLP"]
+
+
+def test_a_layer_of_another_methods_network_is_not_kgcoops():
+    """TCP's file has a second one, CoCoOp's too."""
+    shapes = keys.context(TINY, 4) | keys.meta_net(TINY)
+    model = build_model(
+        "KgCoOp", random_state(TINY), NAMES, settings("KgCoOp", CTX_INIT="a photo of a")
+    )
+    report = model.load_prompts(keys.random_prompts(shapes))
+    assert report.unexpected == ("meta_net.linear2.weight", "meta_net.linear2.bias")
 
 
 def test_deeper_prompts_than_the_settings_have_are_named():

@@ -12,6 +12,8 @@ dassl_config = pytest.importorskip("dassl.config")
 ROOT = Path(__file__).parents[3] / "configs" / "trainers"
 FILES = sorted(ROOT.glob("*/*.yaml"))
 WORDS = "a photo of a"
+FOUR = {"N_CTX_TEXT": 4, "N_CTX_VISION": 4, "CTX_INIT": WORDS}
+NINE = {"PROMPT_DEPTH_TEXT": 9, "PROMPT_DEPTH_VISION": 9}
 
 
 def load(file: Path):
@@ -93,6 +95,26 @@ PUBLISHED = {
         *("ViT-B/16", 4, 5, 0.0025),
         {"N_CTX_VISION": 8, "PROMPT_DEPTH_VISION": 12},
     ),
+    "KgCoOp/vit_b16_ep100_ctxv1": ("ViT-B/16", 128, 100, 0.002, {"CTX_INIT": WORDS}),
+    "KgCoOp/rn50_ep100": ("RN50", 128, 100, 0.002, {"CTX_INIT": WORDS}),
+    "ProGrad/rn50_ep50": ("RN50", 32, 50, 0.002, {"N_CTX": 16, "CTX_INIT": True}),
+    "ProGrad/rn50_ep100": ("RN50", 32, 100, 0.002, {"N_CTX": 16, "CTX_INIT": True}),
+    "ProGrad/rn50": ("RN50", 32, 200, 0.002, {"N_CTX": 16, "CTX_INIT": True}),
+    "ProGrad/rn50_lambda08": ("RN50", 32, 200, 0.002, {"N_CTX": 16, "CTX_INIT": True}),
+    "IVLP/vit_b16_c2_ep20_batch4_4+4ctx": ("ViT-B/16", 4, 20, 0.0025, FOUR | NINE),
+    "PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx": ("ViT-B/16", 4, 20, 0.0025, FOUR | NINE),
+    "PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets": (
+        *("ViT-B/16", 4, 20, 0.0025),
+        FOUR | {"PROMPT_DEPTH_TEXT": 3, "PROMPT_DEPTH_VISION": 3},
+    ),
+    "PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot": (
+        *("ViT-B/16", 4, 50, 0.0025),
+        FOUR | NINE,
+    ),
+    "PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot_gpa45": (
+        *("ViT-B/16", 4, 50, 0.0025),
+        FOUR | NINE,
+    ),
     "PLOT/rn50": ("RN50", 128, 50, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200": ("RN50", 128, 200, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200_batch32": ("RN50", 32, 200, 0.002, {"N": 4, "N_CTX": 16}),
@@ -112,3 +134,34 @@ def test_a_published_config_holds_the_published_values(name):
     assert list(cfg.INPUT.TRANSFORMS) == ["random_resized_crop", "random_flip", "normalize"]
     assert {key: settings[key] for key in expected} == expected
     assert settings.PREC == "fp16"
+
+
+# Of the regularisers that a method takes by itself.
+HELD_BACK = {
+    "KgCoOp/vit_b16_ep100_ctxv1": {"TEMPLATE_CONSISTENCY": {"WEIGHT": 8.0}},
+    "ProGrad/rn50_ep50": {"GRADIENT_PROJECTION": {"LAMBDA": 1.0, "T": 1.0}},
+    "ProGrad/rn50_ep100": {"GRADIENT_PROJECTION": {"LAMBDA": 1.0, "T": 1.0}},
+    "ProGrad/rn50": {"GRADIENT_PROJECTION": {"LAMBDA": 1.0, "T": 1.0}},
+    "ProGrad/rn50_lambda08": {"GRADIENT_PROJECTION": {"LAMBDA": 0.8, "T": 1.0}},
+    "PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx": {"WEIGHT_AVERAGE": {"MEAN": 15.0, "STD": 1.0}},
+    "PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets": {
+        "WEIGHT_AVERAGE": {"MEAN": 6.0, "STD": 10.0}
+    },
+    "PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot": {
+        "WEIGHT_AVERAGE": {"MEAN": 30.0, "STD": 30.0}
+    },
+    "PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot_gpa45": {
+        "WEIGHT_AVERAGE": {"MEAN": 45.0, "STD": 5.0}
+    },
+}
+CONSISTENCY = {"TEXT_WEIGHT": 25.0, "IMAGE_WEIGHT": 10.0, "LOGITS_WEIGHT": 1.0}
+
+
+@pytest.mark.parametrize("name", HELD_BACK)
+def test_a_published_config_holds_the_published_regularisers(name):
+    _, settings = load(ROOT / f"{name}.yaml")
+    expected = HELD_BACK[name]
+    if name.startswith("PromptSRC"):
+        expected = {"FROZEN_CONSISTENCY": CONSISTENCY} | expected
+    assert {part.upper() for part in settings.REGULARISERS} == set(expected)
+    assert {part: dict(settings[part]) for part in expected} == expected

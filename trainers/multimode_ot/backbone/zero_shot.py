@@ -39,11 +39,19 @@ def template_features(
     per_template = []
     for template in templates:
         texts = [template.format(n if raw_names else readable(n)) for n in classnames]
-        ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
-        eos = ids.argmax(-1)  # the EOS has the highest id
-        embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
-        features = encode_text_pooled(clip, embeddings, eos)
-        wide = features.to(torch.promote_types(features.dtype, torch.float32))
-        per_template.append(normalised(features) if unit else wide)
+        features = text_features(clip, texts)
+        per_template.append(normalised(features) if unit else features)
     mean = torch.stack(per_template).mean(0)
     return normalised(mean) if whole else mean
+
+
+def text_features(clip: CLIP, texts: Sequence[str]) -> Tensor:
+    """The features of whole texts, `(len(texts), d)`, not normalised, in float32 at least.
+
+    Raises:
+        ValueError: a text that does not fit the context.
+    """
+    ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
+    eos = ids.argmax(-1)  # the EOS has the highest id
+    features = encode_text_pooled(clip, clip.token_embedding(ids[:, : int(eos.max()) + 1]), eos)
+    return features.to(torch.promote_types(features.dtype, torch.float32))

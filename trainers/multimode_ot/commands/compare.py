@@ -33,6 +33,11 @@ def trains(method: str) -> bool:
     return method in method_names() and bool(find_method(method).trains)
 
 
+def in_stages(method: str) -> bool:
+    """Whether a method is trained in several runs."""
+    return bool(find_method(method).stages)
+
+
 def settings_of(method: str) -> dict[str, Any]:
     """A method's settings and their defaults, by their full keys."""
     found: dict[str, Any] = {}
@@ -137,7 +142,7 @@ def table(
         shown = with_published(shown, protocol, results, args.methods)
     text = render(shown, args.format, args.interval)
     if args.verdict:
-        configs = PublishedConfigs(args.configs, settings_of)
+        configs = PublishedConfigs(args.configs, settings_of, in_stages)
         judged = verdicts(shown, protocol, results, lambda r: configs.unlike(r, protocol))
         text = with_verdicts(text, args.format, args.interval, shown, judged)
     if args.paired:

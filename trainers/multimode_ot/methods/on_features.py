@@ -88,8 +88,8 @@ class OnFeatures(PromptedCLIP):
         features = encode_image(self.clip, images, pooled_only=True)[:, 0, 0]
         return features.to(torch.promote_types(features.dtype, torch.float32))
 
-    def frozen_image(self, images: Tensor) -> Tensor:
-        return normalised(images) if images.ndim == 2 else super().frozen_image(images)
+    def frozen_image(self, images: Tensor, wide: bool = False) -> Tensor:
+        return normalised(images) if images.ndim == 2 else super().frozen_image(images, wide)
 
     def pooled(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         return normalised(image), normalised(text)

@@ -206,6 +206,7 @@ class MultiModePromptLearner(nn.Module):
             no such parameter.
         init_sentences: sentence `i` initialises text prompt `i` with its first `b` word
             embeddings; its other words stay frozen in the prompt.
+        vision_tokens: tokens of a visual prompt that is not coupled; `b` by default.
 
     Raises:
         ValueError: an init sentence with fewer than `b` tokens, or more sentences than prompts.
@@ -221,6 +222,7 @@ class MultiModePromptLearner(nn.Module):
         coupled: bool = True,
         init_sentences: Sequence[str] = (),
         temperature: float | None = None,
+        vision_tokens: int | None = None,
     ):
         super().__init__()
         if temperature is not None:
@@ -243,7 +245,7 @@ class MultiModePromptLearner(nn.Module):
         if coupled:
             self.proj, self.compound_prompt_projections = coupling(clip, depth)
         else:
-            vision_shape = (vision_prompts, n_ctx, clip.vision_width)
+            vision_shape = (vision_prompts, vision_tokens or n_ctx, clip.vision_width)
             self.ctx_vision = random_prompt(*vision_shape)
             self.compound_prompts_vision = deep_prompts(depth, *vision_shape)
 

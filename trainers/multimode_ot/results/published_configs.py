@@ -53,10 +53,16 @@ class PublishedConfigs:
         folder: with `defaults.yaml`, which names the config of each method, protocol, data set and
             number of shots, and with `trainers/` and `datasets/`.
         defaults: the settings of a method that its configs need not name, by their full keys.
+        in_stages: whether a method is trained from prompts of an earlier run.
     """
 
-    def __init__(self, folder: Path, defaults: Callable[[str], Mapping[str, Any]]):
-        self.folder, self.defaults = folder, defaults
+    def __init__(
+        self,
+        folder: Path,
+        defaults: Callable[[str], Mapping[str, Any]],
+        in_stages: Callable[[str], bool] = lambda method: False,
+    ):
+        self.folder, self.defaults, self.in_stages = folder, defaults, in_stages
 
     @cached_property
     def _table(self) -> Mapping[str, Any]:
@@ -86,8 +92,9 @@ class PublishedConfigs:
         file = self.folder / "trainers" / result["method"] / f"{name}.yaml"
         if not name or not file.is_file():
             return "no config is known to be the published one"
-        if record.get("initial_weights"):
-            return "other settings: training started from given weights"
+        if bool(record.get("initial_weights")) != self.in_stages(result["method"]):
+            start = "given weights" if record["initial_weights"] else "no earlier stage's weights"
+            return f"other settings: training started from {start}"
         wanted = HOST_DEFAULTS | dict(self.defaults(result["method"])) | _settings(file)
         for key, here in record["settings"].items():
             if key in wanted and key not in FREE and not key.startswith(_BESIDES):

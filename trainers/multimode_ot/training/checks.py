@@ -35,7 +35,11 @@ def check_config(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
     require_known("TEST.FINAL_MODEL", cfg.TEST.FINAL_MODEL, ("last_step", "best_val"))
     for key, (value, wanted, reason) in {
         "INPUT.NO_TRANSFORM": (cfg.INPUT.NO_TRANSFORM, False, "CLIP takes tensors"),
-        "DATALOADER.K_TRANSFORMS": (cfg.DATALOADER.K_TRANSFORMS, 1, "one view is trained on"),
+        "DATALOADER.K_TRANSFORMS": (
+            cfg.DATALOADER.K_TRANSFORMS,
+            method.views,
+            f"so many views of an image {method.name} trains on",
+        ),
         "OPTIM.STAGED_LR": (cfg.OPTIM.STAGED_LR, False, "prompts have no layers"),
     }.items():
         if value != wanted:

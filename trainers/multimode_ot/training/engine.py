@@ -76,8 +76,7 @@ class PromptTrainer(TrainerX):
         self.model = build_model(name, clip, classnames, cfg, self.device, unique_names=False)
         self.class_features: Any = None
 
-        learner = self.model.prompt_learner
-        trained = sum(p.numel() for p in learner.parameters())
+        trained = sum(p.numel() for p in self.model.trained())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
             initial = read_checkpoint(cfg.MODEL.INIT_WEIGHTS)
@@ -131,6 +130,7 @@ class PromptTrainer(TrainerX):
             return
         if self.cfg.TEST.FINAL_MODEL == "best_val":
             self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
+        self.model.training_starts()
         if isinstance(self.model, OnFeatures):
             self._require_images_to_tune_on()
             self._prepare_features(self.model)
@@ -176,8 +176,12 @@ class PromptTrainer(TrainerX):
             except ValueError as error:
                 raise ValueError(f"{self.cfg.RESUME or self.output_dir}: {error}") from None
 
-    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor | list[Tensor], Tensor]:
+        """Images, of several views a list, and labels."""
+        images, labels = batch["img"], batch["label"].to(self.device)
+        if isinstance(images, Tensor):
+            return images.to(self.device), labels
+        return [view.to(self.device) for view in images], labels
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         try:

@@ -3,6 +3,7 @@ output folder and its checkpoints are made of the same, and what was tested in t
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,6 @@ class Run:
         directory = self.folder.directory
         predictions.write(directory, cfg.DATASET.ROOT)
         dataset = trainer.dm.dataset
-        learner = model.prompt_learner
         measures = predictions.measures()
         path = write_results(
             directory,
@@ -202,7 +202,7 @@ class Run:
                 **({"new_is_zero_shot": True} if model.new_is_zero_shot else {}),
                 **measures,
                 "skipped": len(getattr(dataset, split) or ()) - measures["total"],
-                "trained_parameters": sum(p.numel() for p in learner.parameters()) if trains else 0,
+                "trained_parameters": sum(p.numel() for p in model.trained()) if trains else 0,
                 "seconds": time.time() - getattr(trainer, "time_start", self.started),
                 "peak_memory_mb": peak_memory_mb(),
                 "device": device_name(trainer.device),
@@ -225,11 +225,15 @@ def settings_record(cfg: CfgNode, method: type[PromptedCLIP]) -> dict[str, Any]:
     """
     initial = cfg.MODEL.INIT_WEIGHTS
     state = read_checkpoint(initial)["state_dict"] if initial else None
+    settings = cfg.TRAINER[method.name.upper()]
+    files = method.training_files(settings, cfg.DATASET.NAME)
+    digests = {key: hashlib.sha256(file.read_bytes()).hexdigest() for key, file in files.items()}
     return {
         "method": method.name,
         "method_version": method.version,
         "settings": settings_of_run(cfg, bool(method.trains)),
         "initial_weights": state and tensors_digest(state),
+        **({"training_files": digests} if digests else {}),
     }
 
 
