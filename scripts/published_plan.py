@@ -18,6 +18,7 @@ from fewshot_datasets.findings import Finding
 from jobs import Job, data_root, method_and_options
 from multimode_ot.methods import find_method, method_names
 from multimode_ot.results.published import published_methods, published_shots
+from multimode_ot.results.results_json import FREE_SETTINGS
 from preparation import unusable
 from protocol_runs import IMAGENET, IMAGENET_VARIANTS, TARGETS, runs_of, source_name, trained_job
 from runs import Run
@@ -104,9 +105,11 @@ class Plan:
             if isinstance(cfg, Exception):
                 lines[f"{run.job.label}: {cfg}"] = None
             elif run.trains and run.model is None and _lacks_files(cfg):
-                own = f"TRAINER.{run.job.method.upper()}."
+                own = cfg.TRAINER[run.job.method.upper()]
+                keys = [k for k in FREE_SETTINGS if isinstance(own.get(k), str)]
+                named = " or ".join(f"TRAINER.{run.job.method.upper()}.{key}" for key in keys)
                 what = f"{run.job.label} on {run.job.dataset}: missing files that training reads"
-                lines[f"{what} (--set {own}KEY PATH)"] = None
+                lines[f"{what} (--set {named} PATH)"] = None
         return list(lines)
 
     @cached_property
