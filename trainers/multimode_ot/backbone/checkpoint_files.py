@@ -65,8 +65,8 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{path} is not read as a checkpoint: {_reason(error)}") from None
     if isinstance(content, torch.Tensor):
         raise ValueError(
-            f"{path} is not a checkpoint: it holds a bare tensor {tuple(content.shape)}, which does "
-            "not say what it is, nor of which images and classes: it must be a dict of named tensors"
+            f"{path} is not a checkpoint: it holds a bare tensor {tuple(content.shape)}, which "
+            "does not say of which images and classes it is: it must be a dict of named tensors"
         )
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
