@@ -63,6 +63,11 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         raise
     except Exception as error:  # what the reader raises on damaged bytes has no common type
         raise ValueError(f"{path} is not read as a checkpoint: {_reason(error)}") from None
+    if isinstance(content, torch.Tensor):
+        raise ValueError(
+            f"{path} is not a checkpoint: it holds a bare tensor {tuple(content.shape)}, which "
+            "does not say of which images and classes it is: it must be a dict of named tensors"
+        )
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     checkpoint = content if "state_dict" in content else {"state_dict": content}

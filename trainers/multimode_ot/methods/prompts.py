@@ -11,7 +11,7 @@ import copy
 import itertools
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -160,12 +160,13 @@ def _classes_in(kept: Tensor) -> tuple[list[str], list[str] | None]:
         found = None
     both = found if isinstance(found, dict) else {"names": found}
     names, ids = both.get("names"), both.get("ids")
-    lists = [names] if ids is None else [names, ids]
-    if not all(isinstance(x, list) and all(isinstance(s, str) for s in x) for x in lists) or (
-        ids is not None and len(ids) != len(names)
-    ):
-        raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
-    return names, ids
+    if _is_words(names) and (ids is None or (_is_words(ids) and len(ids) == len(names))):
+        return names, ids
+    raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
+
+
+def _is_words(found: Any) -> TypeGuard[list[str]]:
+    return isinstance(found, list) and all(isinstance(word, str) for word in found)
 
 
 def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:
