@@ -172,3 +172,28 @@ def test_a_declared_key_is_a_setting_of_the_method(method):
         for name in original.key.split(".") if original.key else ():
             assert name in node, (key, original.key)
             node = node[name]
+
+
+CLAP_FILE = """
+TRAINER:
+  ADAPTER:
+    INIT: "ZS"
+    PREC: "fp32"
+    ENHANCED_BASE: "none"
+"""
+
+
+def test_claps_trainer_and_files_have_another_name_there(read):
+    cfg = read("ADAPTER", CLAP_FILE, "TRAINER.ADAPTER.CONSTRAINT", "cosine_balanced")
+    assert cfg.TRAINER.NAME == "CLAP"
+    assert (cfg.TRAINER.CLAP.CONSTRAINT, cfg.TRAINER.CLAP.PREC) == ("cosine_balanced", "fp32")
+    cfg = read("ZSLP", CLAP_FILE, "TRAINER.ADAPTER.CONSTRAINT", "none")
+    assert cfg.TRAINER.ZSLP.PREC == "fp32" and "CONSTRAINT" not in cfg.TRAINER.ZSLP
+
+
+@pytest.mark.parametrize(
+    "method, key", [("CLAP", "ENHANCED_BASE"), ("ZSLP", "ENHANCED_BASE"), ("ZSLP", "CONSTRAINT")]
+)
+def test_what_claps_files_ask_for_and_there_is_not_is_refused(method, key, read):
+    with pytest.raises(ValueError, match=rf"TRAINER.ADAPTER.{key} 'l2': only 'none' is offered"):
+        read(method, CLAP_FILE, f"TRAINER.ADAPTER.{key}", "l2")
