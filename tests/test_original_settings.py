@@ -188,3 +188,28 @@ def test_taskress_keys_have_mixed_case_and_four_of_them_do_nothing(read, capfd):
 
 def test_clip_adapters_trainer_is_found_by_its_own_name(read):
     assert read("CLIP_Adapter", "OPTIM:\n  LR: 0.002\n").TRAINER.NAME == "CLIPAdapter"
+
+
+CLAP_FILE = """
+TRAINER:
+  ADAPTER:
+    INIT: "ZS"
+    PREC: "fp32"
+    ENHANCED_BASE: "none"
+"""
+
+
+def test_claps_trainer_and_files_have_another_name_there(read):
+    cfg = read("ADAPTER", CLAP_FILE, "TRAINER.ADAPTER.CONSTRAINT", "cosine_balanced")
+    assert cfg.TRAINER.NAME == "CLAP"
+    assert (cfg.TRAINER.CLAP.CONSTRAINT, cfg.TRAINER.CLAP.PREC) == ("cosine_balanced", "fp32")
+    cfg = read("ZSLP", CLAP_FILE, "TRAINER.ADAPTER.CONSTRAINT", "none")
+    assert cfg.TRAINER.ZSLP.PREC == "fp32" and "CONSTRAINT" not in cfg.TRAINER.ZSLP
+
+
+@pytest.mark.parametrize(
+    "method, key", [("CLAP", "ENHANCED_BASE"), ("ZSLP", "ENHANCED_BASE"), ("ZSLP", "CONSTRAINT")]
+)
+def test_what_claps_files_ask_for_and_there_is_not_is_refused(method, key, read):
+    with pytest.raises(ValueError, match=rf"TRAINER.ADAPTER.{key} 'l2': only 'none' is offered"):
+        read(method, CLAP_FILE, f"TRAINER.ADAPTER.{key}", "l2")

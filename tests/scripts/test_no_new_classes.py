@@ -34,7 +34,7 @@ def call(folder, *words, **environment):
 )
 def test_it_is_refused_in_one_line(words, environment, tmp_path):
     done = call(tmp_path, *words.split(), **environment)
-    assert done.returncode == 2 and done.stdout == ""
+    assert done.returncode == 2 and "train.py" not in done.stdout
     (line,) = done.stderr.splitlines()
     assert line.startswith(
         "error: LinearProbe cannot be tested on new classes: it has no text side"
@@ -47,7 +47,7 @@ def test_a_comparison_leaves_it_out_with_a_word(tmp_path):
     done = call(tmp_path, "compare", METHODS="ZeroshotCLIP LinearProbe", **SHORT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("LinearProbe") == 1
-    assert "LinearProbe cannot be tested on new classes" in done.stdout.splitlines()[0]
+    assert "LinearProbe cannot be tested on new classes: it has no text" in done.stdout
     table = (tmp_path / "out/comparison/base2new.md").read_text()
     assert "ZeroshotCLIP" in table and "LinearProbe" not in table
 

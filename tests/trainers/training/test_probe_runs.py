@@ -36,6 +36,7 @@ def results(folder):
     return json.loads((folder / "results.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", RUNS)
 def test_a_run_that_was_stopped_ends_as_if_it_never_was(method, run, tmp_path):
     given = (*SHORT, *RUNS[method])
@@ -55,6 +56,7 @@ def test_lppp_takes_its_rates_from_the_data_and_keeps_them(run, tmp_path):
     assert group["initial_lr"] == chosen["lr"] and group["momentum"] == 0.9
 
 
+@pytest.mark.slow
 def test_a_linear_probe_says_what_it_chose_and_on_which_images(run, tmp_path):
     run("LinearProbe", "DATASET.NUM_SHOTS", 4)
     found = results(tmp_path / "run")
@@ -67,6 +69,7 @@ def test_a_linear_probe_says_what_it_chose_and_on_which_images(run, tmp_path):
     assert results(tmp_path / "test")["selection"]["remark"] == "selected on test"
 
 
+@pytest.mark.slow
 def test_a_linear_probe_has_no_chance_in_it(run, tmp_path):
     run("LinearProbe", "DATASET.NUM_SHOTS", 2)
     run("LinearProbe", "DATASET.NUM_SHOTS", 2, folder="again")

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..config import Check, Setting, Settings
+from ..config import Check, Original, Setting, Settings
 from ..regularisers import Seen
 from .zslp import ZSLP
 
@@ -33,6 +33,10 @@ class CLAP(ZSLP):
             "_corrected (their mean is 1), _constant (all are their mean), _adaptative (they grow "
             "with the distances, each epoch)",
         ),
+    }
+    originals: ClassVar[Mapping[str, Original]] = {
+        **ZSLP.originals,
+        "TRAINER.ADAPTER.CONSTRAINT": Original("CONSTRAINT"),
     }
     multipliers: Tensor | None = None  # (C,); 1 until there are images
     penalties: Tensor | None = None  # (C,), what `adaptative` multiplies distances by

@@ -97,16 +97,17 @@ class LPPP(BestEpoch, ClassBound):
 
     def change_gradients(self, trained: Sequence[Tensor]) -> None:
         """Take alpha's gradient away from the optimiser, which leaves alpha alone."""
-        gradient = self.prompt_learner.alpha.grad
-        if self.alpha_gradient is None or self.cfg.ALPHA_GRADIENT == "current":
-            self.alpha_gradient = torch.zeros_like(gradient)
-        self.alpha_gradient += gradient
+        gradient, before = self.prompt_learner.alpha.grad, self.alpha_gradient
+        if gradient is None:
+            return
+        anew = before is None or self.cfg.ALPHA_GRADIENT == "current"
+        self.alpha_gradient = gradient.clone() if anew else gradient + before
         gradient.zero_()
 
     @torch.no_grad()
     def epoch_ended(self, epoch: int, epochs: int) -> None:
         if self.alpha_gradient is not None and epoch % self.cfg.ALPHA_EVERY == 0:
-            self.prompt_learner.alpha -= self.rates["alpha_lr"] * self.alpha_gradient
+            self.prompt_learner.alpha.sub_(self.alpha_gradient, alpha=self.rates["alpha_lr"])
         super().epoch_ended(epoch, epochs)
 
     @property

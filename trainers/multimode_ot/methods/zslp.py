@@ -6,18 +6,26 @@ Large Vision-Language Models", CVPR 2024 (arXiv 2312.12730).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ..backbone.encoders import normalised
 from ..backbone.few_shot_templates import TASKRES_TEMPLATES
-from ..config import Check, Setting, Settings
+from ..config import Check, Original, Setting, Settings
 from .class_bound import ClassBound
 
 # What the original's INIT also knows: versions of other methods that are not these methods.
 OTHER_METHODS = ("TR", "ClipA", "TipA", "TipA-f-", "CrossModal")
+
+
+def only_none(value: Any) -> str:
+    """A setting of the original that nothing here stands for but `none`."""
+    if value != "none":
+        raise ValueError("only 'none' is offered here")
+    return value
 
 
 class Prototypes(nn.Module):
@@ -47,6 +55,12 @@ class ZSLP(ClassBound):
             "where the prototypes start: at the text features, or at random (He's normal)",
             one_of=("ZS", "RANDOM"),
         ),
+    }
+    originals: ClassVar[Mapping[str, Original]] = {
+        "TRAINER.ADAPTER.INIT": Original("INIT"),
+        "TRAINER.ADAPTER.PREC": Original("PREC"),
+        "TRAINER.ADAPTER.ENHANCED_BASE": Original("", only_none),  # fails there with another
+        "TRAINER.ADAPTER.CONSTRAINT": Original("", only_none),
     }
     templates = TASKRES_TEMPLATES
     raw_text = True

@@ -124,7 +124,9 @@ class PromptTrainer(TrainerX):
 
     def _encode_split(self, model: OnFeatures, split: str) -> tuple[Tensor, Tensor]:
         loader = self.val_loader if split == "val" else self.test_loader
-        features, labels = encode(model, loader, 1, f"the {split} images")
+        # A resumed run comes here at another moment, and must draw the same numbers after it.
+        with torch.random.fork_rng(devices=[]):
+            features, labels = encode(model, loader, 1, f"the {split} images")
         return features[0], labels
 
     def train(self) -> None:
