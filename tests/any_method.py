@@ -26,7 +26,7 @@ from yacs.config import CfgNode
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
 FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
-LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
+LONGEST = "a " * 75  # fits the context alone, but not with a full stop behind it
 
 
 @cache
@@ -56,7 +56,7 @@ class Case:
 
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
-        limit_depths(node, backbone(self.shape))
+        limit_depths(node, backbone(self.shape), self.method)
         for key, values in FOR_FOUR_EPOCHS.items():
             node[key].update(values)
         node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
@@ -248,6 +248,7 @@ def beyond(setting: Setting) -> list[tuple[Any, list[str]]]:
     for bound, words, value in [
         (setting.least, "at least", lambda bound: bound - 1),
         (setting.above, "more than", lambda bound: bound),
+        (setting.below, "less than", lambda bound: bound),
     ]:
         if bound is not None:
             values = [kind(value(bound)), *([math.nan] if kind is float else [])]

@@ -62,3 +62,17 @@ def random_prompts(shapes: Shapes, seed: int = 0) -> dict[str, Tensor]:
     if "meta_net.linear1.bias" in prompts:  # so that some hidden units are on
         prompts["meta_net.linear1.bias"].abs_()
     return prompts
+
+
+def adapters(shape: str, numbers: range, rank: int) -> Shapes:
+    """MMA."""
+    text, vision, _ = widths(shape)
+    keys: Shapes = {}
+    for i in numbers:
+        for tower, width in (("text", text), ("visual", vision)):
+            for name, outputs, inputs in (("down.0", rank, width), ("up", width, rank)):
+                keys[f"{tower}_adapter.{i}.{name}.weight"] = (outputs, inputs)
+                keys[f"{tower}_adapter.{i}.{name}.bias"] = (outputs,)
+        keys[f"shared_adapter.{i}.0.weight"] = (rank, rank)
+        keys[f"shared_adapter.{i}.0.bias"] = (rank,)
+    return keys

@@ -32,8 +32,9 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
     assert isinstance(cfg.INPUT.SIZE, tuple) and cfg.MODEL.BACKBONE.NAME
     assert cfg.INPUT.INTERPOLATION == "bicubic"
     if file.parent.name in OTHER_OPTIMISERS:
-        optimiser = OTHER_OPTIMISERS[file.parent.name]
-        assert optimiser == cfg.OPTIM.NAME
+        optimiser, warm_up = OTHER_OPTIMISERS[file.parent.name]
+        assert (optimiser, warm_up) == (cfg.OPTIM.NAME, cfg.OPTIM.WARMUP_EPOCH)
+        assert cfg.OPTIM.LR_SCHEDULER == "cosine"
     elif method.trains and file.stem != "rn50_val":
         assert cfg.OPTIM.NAME == "sgd" and cfg.OPTIM.LR_SCHEDULER == "cosine"
         assert (cfg.OPTIM.WARMUP_EPOCH, cfg.OPTIM.WARMUP_TYPE) == (1, "constant")
@@ -43,7 +44,15 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
 
 
 # Methods whose originals do not take SGD with a cosine after one epoch of warm-up.
-OTHER_OPTIMISERS = {"TaskRes": "adam"}
+OTHER_OPTIMISERS = {"TaskRes": ("adam", 1), "MMA": ("sgd", 0)}
+MMA = {
+    "TEXT_CTX_INIT": WORDS,
+    "ADAPTER_START": 5,
+    "ADAPTER_END": 12,
+    "ADAPTER_DIM": 32,
+    "ADAPTER_SCALE": 0.001,
+    "PREC": "amp",
+}
 # Backbone, training batch, epochs, learning rate, and settings of the method.
 PUBLISHED = {
     "CoOp/rn50": ("RN50", 32, 200, 0.002, {"CTX_INIT": "", "N_CTX": 16}),
@@ -93,6 +102,9 @@ PUBLISHED = {
         *("ViT-B/16", 4, 5, 0.0025),
         {"N_CTX_VISION": 8, "PROMPT_DEPTH_VISION": 12},
     ),
+    "MMA/vit_b16_ep5": ("ViT-B/16", 16, 5, 0.0015, MMA),
+    "MMA/vit_b16_ep5_imnet": ("ViT-B/16", 128, 5, 0.0015, MMA),
+    "MMA/vit_b16_cross_datasets": ("ViT-B/16", 128, 1, 0.0015, MMA | {"ADAPTER_START": 9}),
     "PLOT/rn50": ("RN50", 128, 50, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200": ("RN50", 128, 200, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200_batch32": ("RN50", 32, 200, 0.002, {"N": 4, "N_CTX": 16}),
@@ -111,4 +123,4 @@ def test_a_published_config_holds_the_published_values(name):
     assert cfg.INPUT.SIZE == (224, 224)
     assert list(cfg.INPUT.TRANSFORMS) == ["random_resized_crop", "random_flip", "normalize"]
     assert {key: settings[key] for key in expected} == expected
-    assert settings.PREC == "fp16"
+    assert expected.get("PREC", "fp16") == settings.PREC

@@ -36,6 +36,7 @@ BUILT_IN = {
     "VPT": "vpt",
     "PLOT": "plot",
     "TaskRes": "taskres",
+    "MMA": "mma",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 
