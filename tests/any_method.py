@@ -93,6 +93,16 @@ class Case:
             return str(error)
         return ""
 
+    def misfit(self) -> str:
+        """Why they are refused, if only when the backbone is known; "" if they are not."""
+        if self.refusal():
+            return self.refusal()
+        try:
+            self.build()
+        except ValueError as error:
+            return str(error)
+        return ""
+
 
 def logits(model: PromptedCLIP, images: Tensor) -> Tensor:
     with torch.no_grad():
@@ -251,7 +261,9 @@ def beyond(setting: Setting) -> list[tuple[Any, list[str]]]:
         (setting.below, "less than", lambda bound: bound),
     ]:
         if bound is not None:
-            values = [kind(value(bound)), *([math.nan] if kind is float else [])]
+            values = [kind(value(bound))]
+            if kind is float and not any(isinstance(v, float) and math.isnan(v) for v, _ in found):
+                values.append(math.nan)
             found += [(value, [f"must be {words} {bound}"]) for value in values]
     return found
 

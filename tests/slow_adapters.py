@@ -1,4 +1,4 @@
-"""MMA, CLIP-LoRA and TCP as their papers' formulas have them: one image, one class, one block at a
+"""MMA, CLIP-LoRA and TCP as their formulas have them: one image, one class, one block at a
 time, in float64, on the `clip` package's own modules."""
 
 import math
@@ -68,6 +68,59 @@ class SlowAdapted(Slow):
         texts = [f"{words} {readable(name)}." for name in names]
         rows = [self.sentence_feature(self.embed(t), self.eos(t), *tower("text")) for t in texts]
         return self.cosines([[self.image_feature(i, *tower("visual"))] for i in images], rows)
+
+    def clip_lora(self, images, names, state, scale, kept=None, dropout=0.0) -> Made:
+        """`kept[p]`, `(w,)`: the inputs that are kept for projection `p`, for every token alike."""
+
+        def tower(prefix: str):
+            def run(i, block, x, causal):
+                def project(p, x, weight, bias):
+                    out = x @ weight.T + bias
+                    name = "proj" if p == "o" else f"{p}_proj"
+                    key = f"{prefix}transformer.resblocks.{i}.attn.{name}.w_lora_"
+                    if key + "A" not in state:
+                        return out
+                    if kept is not None:
+                        x = x * kept[p][: x.shape[-1]] / (1 - dropout)
+                    return out + scale * (x @ state[key + "A"].T) @ state[key + "B"].T
+
+                x = x + attention(block.attn, block.ln_1(x), causal, project)
+                return x + block.mlp(block.ln_2(x))
+
+            return run
+
+        texts = [f"a photo of a {readable(name)}." for name in names]
+        rows = [self.sentence_feature(self.embed(t), self.eos(t), tower("")) for t in texts]
+        return self.cosines([[self.image_feature(i, tower("visual."))] for i in images], rows)
+
+    def tcp(self, images, names, state, prompt, teacher, block=8, weight=1.0) -> tuple[Made, list]:
+        """Also the teacher's features, one a class."""
+
+        def layer(number, x):
+            net = f"meta_net.linear{number}."
+            return state[net + "weight"] @ x + state[net + "bias"]
+
+        def text(name):
+            frozen = self.fixed_text(teacher.format(readable(name))).detach()
+            hidden = layer(1, frozen)
+            entries = weight * layer(2, hidden / (1 + (-1.702 * hidden).exp()))
+            width = len(entries) // 4
+            tokens = torch.stack([entries[j * width : (j + 1) * width] for j in range(4)])
+
+            def run(i, own, x, causal):
+                if i == block:
+                    x = torch.cat([x[:1], tokens, x[5:]])
+                x = x + attention(own.attn, own.ln_1(x), causal)
+                return x + own.mlp(own.ln_2(x))
+
+            words = prompt.format(readable(name))
+            embedded = self.embed(words)
+            row = torch.cat([embedded[:1], state["ctx"], embedded[5:]])
+            return self.sentence_feature(row, self.eos(words), run), frozen
+
+        texts, frozen = zip(*(text(name) for name in names), strict=True)
+        made = self.cosines([[self.pooled(image, [])] for image in images], list(texts))
+        return made, list(frozen)
 
 
 def attention(attn, x: Tensor, causal: bool, project=None) -> Tensor:

@@ -35,8 +35,8 @@ def test_the_defaults_fit_any_backbone_by_themselves(case):
 
 def test_a_choice_of_a_setting_is_taken_or_refused_with_the_key(choice):
     path = f"TRAINER.{choice.method.upper()}."
-    if choice.refusal():
-        assert choice.refusal().startswith(path)
+    if choice.misfit():
+        assert choice.misfit().startswith(path)
         return
     assert logits(choice.build().eval(), choice.images()).isfinite().all()
     if not choice.trains:

@@ -44,13 +44,27 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
 
 
 # Methods whose originals do not take SGD with a cosine after one epoch of warm-up.
-OTHER_OPTIMISERS = {"TaskRes": ("adam", 1), "MMA": ("sgd", 0)}
+OTHER_OPTIMISERS = {
+    "TaskRes": ("adam", 1),
+    "MMA": ("sgd", 0),
+    "CLIPLoRA": ("adamw", 0),
+}
 MMA = {
     "TEXT_CTX_INIT": WORDS,
     "ADAPTER_START": 5,
     "ADAPTER_END": 12,
     "ADAPTER_DIM": 32,
     "ADAPTER_SCALE": 0.001,
+    "PREC": "amp",
+}
+LORA = {
+    "ENCODER": "both",
+    "POSITION": "all",
+    "PARAMS": ("q", "k", "v"),
+    "RANK": 2,
+    "ALPHA": 1,
+    "DROPOUT": 0.25,
+    "ITERATIONS_PER_SHOT": 500,
     "PREC": "amp",
 }
 # Backbone, training batch, epochs, learning rate, and settings of the method.
@@ -105,6 +119,7 @@ PUBLISHED = {
     "MMA/vit_b16_ep5": ("ViT-B/16", 16, 5, 0.0015, MMA),
     "MMA/vit_b16_ep5_imnet": ("ViT-B/16", 128, 5, 0.0015, MMA),
     "MMA/vit_b16_cross_datasets": ("ViT-B/16", 128, 1, 0.0015, MMA | {"ADAPTER_START": 9}),
+    "CLIPLoRA/vit_b16": ("ViT-B/16", 32, 10, 0.0002, LORA),
     "PLOT/rn50": ("RN50", 128, 50, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200": ("RN50", 128, 200, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200_batch32": ("RN50", 32, 200, 0.002, {"N": 4, "N_CTX": 16}),
@@ -119,7 +134,7 @@ def test_a_published_config_holds_the_published_values(name):
     got = [cfg.MODEL.BACKBONE.NAME, loader.TRAIN_X.BATCH_SIZE, optim.MAX_EPOCH, optim.LR]
     assert got == recipe
     test_batch = loader.TEST.BATCH_SIZE
-    assert test_batch == (200 if name.startswith("PLOT") else 100)
+    assert test_batch == {"PLOT": 200, "TCP": 500}.get(name.partition("/")[0], 100)
     assert cfg.INPUT.SIZE == (224, 224)
     assert list(cfg.INPUT.TRANSFORMS) == ["random_resized_crop", "random_flip", "normalize"]
     assert {key: settings[key] for key in expected} == expected

@@ -37,6 +37,7 @@ BUILT_IN = {
     "PLOT": "plot",
     "TaskRes": "taskres",
     "MMA": "mma",
+    "CLIPLoRA": "clip_lora",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 
