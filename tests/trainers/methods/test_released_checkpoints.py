@@ -79,6 +79,12 @@ RELEASED = {
         "adapter_learner",
         {"ADAPTER_START": 1, "ADAPTER_END": 3},
     ),
+    "TCP": (
+        keys.tcp(TINY),
+        buffers("", OTHER_CLASSES, 4),
+        "prompt_learner",
+        {},
+    ),
 }
 released = pytest.mark.parametrize("method", RELEASED)
 

@@ -48,6 +48,7 @@ OTHER_OPTIMISERS = {
     "TaskRes": ("adam", 1),
     "MMA": ("sgd", 0),
     "CLIPLoRA": ("adamw", 0),
+    "TCP": ("adam", 1),
 }
 MMA = {
     "TEXT_CTX_INIT": WORDS,
@@ -120,6 +121,8 @@ PUBLISHED = {
     "MMA/vit_b16_ep5_imnet": ("ViT-B/16", 128, 5, 0.0015, MMA),
     "MMA/vit_b16_cross_datasets": ("ViT-B/16", 128, 1, 0.0015, MMA | {"ADAPTER_START": 9}),
     "CLIPLoRA/vit_b16": ("ViT-B/16", 32, 10, 0.0002, LORA),
+    "TCP/vit_b16_ep50": ("ViT-B/16", 32, 50, 0.002, {"N_CTX": 4, "CTX_INIT": "", "W": 8.0}),
+    "TCP/vit_b16_ep25": ("ViT-B/16", 32, 25, 0.002, {"N_CTX": 4, "CTX_INIT": "", "W": 8.0}),
     "PLOT/rn50": ("RN50", 128, 50, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200": ("RN50", 128, 200, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200_batch32": ("RN50", 32, 200, 0.002, {"N": 4, "N_CTX": 16}),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .class_tokens import readable, tokenize
+from .class_tokens import embed_texts, readable
 from .clip import CLIP
 from .encoders import encode_text_pooled, normalised
 
@@ -39,10 +39,7 @@ def template_features(
     per_template = []
     for template in templates:
         texts = [template.format(n if raw_names else readable(n)) for n in classnames]
-        ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
-        eos = ids.argmax(-1)  # the EOS has the highest id
-        embeddings = clip.token_embedding(ids[:, : int(eos.max()) + 1])
-        features = encode_text_pooled(clip, embeddings, eos)
+        features = encode_text_pooled(clip, *embed_texts(clip, texts))
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         per_template.append(normalised(features) if unit else wide)
     mean = torch.stack(per_template).mean(0)

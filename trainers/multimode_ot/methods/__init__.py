@@ -38,6 +38,7 @@ BUILT_IN = {
     "TaskRes": "taskres",
     "MMA": "mma",
     "CLIPLoRA": "clip_lora",
+    "TCP": "tcp",
 }
 _of_files: dict[str, type[PromptedCLIP]] = {}
 
