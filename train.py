@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,22 @@ from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.utils.logger import Logger
 from multimode_ot.backbone.names import check_backbone
-from multimode_ot.config import add_shared_defaults, merge_file, merge_options, require_known
+from multimode_ot.config import (
+    AS_HERE,
+    Originals,
+    add_shared_defaults,
+    merge_file,
+    merge_options,
+    require_known,
+)
 from multimode_ot.errors import Parser, is_expected, one_line_errors
 from multimode_ot.files import require_folder
-from multimode_ot.methods import add_method_file, find_method, method_names
+from multimode_ot.methods import add_method_file, find_method, method_names, own_name
 from yacs.config import CfgNode
 
 # What a wrong call is told needs nothing heavier than yacs: torch, and all that needs it, is
-# imported where the call has been checked as far as that goes. Keys and values below
-# TRAINER.<METHOD> go further: the class of a method declares them, and it is a torch module.
+# imported where the call has been checked as far as that goes. Keys and values that the class of a
+# method declares go further, since it is a torch module.
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -58,7 +65,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def light_cfg(args: argparse.Namespace) -> CfgNode:
     """Defaults, data set YAML, method YAML, arguments, KEY VALUE pairs: later ones win.
 
-    The methods' own settings, which are declared in their classes, are left out.
+    What a method's class may declare is left out.
 
     Raises:
         ValueError, OSError: a wrong file, key, value, method, data set or path; the message names
@@ -68,7 +75,7 @@ def light_cfg(args: argparse.Namespace) -> CfgNode:
         add_method_file(path)
     cfg = get_cfg_default()
     add_shared_defaults(cfg)
-    merge(cfg, args, skip=tuple(f"TRAINER.{name.upper()}." for name in method_names()))
+    merge(cfg, args, skip=lambda key: is_of_a_method(cfg, key))
     require_known("--trainer", cfg.TRAINER.NAME, method_names())
     require_known("DATASET.NAME", cfg.DATASET.NAME, DATASET_REGISTRY.registered_names())
     require_known(
@@ -91,12 +98,13 @@ def light_cfg(args: argparse.Namespace) -> CfgNode:
 
 def setup_cfg(args: argparse.Namespace) -> CfgNode:
     """The whole config, checked and frozen; raises what `light_cfg` does, of all settings."""
-    light_cfg(args)
+    name = light_cfg(args).TRAINER.NAME
+    from multimode_ot.methods.base import settings_path
     from multimode_ot.training.registration import extend_cfg, register
 
     cfg = get_cfg_default()
     extend_cfg(cfg)
-    merge(cfg, args)
+    merge(cfg, args, originals=Originals(settings_path(name), find_method(name).originals))
     register(method_names())
     from dassl.engine import TRAINER_REGISTRY
 
@@ -105,11 +113,23 @@ def setup_cfg(args: argparse.Namespace) -> CfgNode:
     return cfg
 
 
-def merge(cfg: CfgNode, args: argparse.Namespace, skip: tuple[str, ...] = ()) -> None:
-    """Put files, arguments and KEY VALUE pairs into a config."""
+def is_of_a_method(cfg: CfgNode, key: str) -> bool:
+    """Whether the class of a method may declare a key: its own settings are in TRAINER, those of
+    its original repository also in nodes that Dassl has not."""
+    node, _, rest = key.partition(".")
+    return rest != "NAME" if node == "TRAINER" else node not in cfg
+
+
+def merge(
+    cfg: CfgNode,
+    args: argparse.Namespace,
+    skip: Callable[[str], bool] = lambda key: False,
+    originals: Originals = AS_HERE,
+) -> None:
+    """Put files, arguments and KEY VALUE pairs into a config; the last two as of `merge_file`."""
     for path in (args.dataset_config_file, args.config_file):
         if path:
-            merge_file(cfg, path, skip)
+            merge_file(cfg, path, skip, originals)
     given = {
         "DATASET.ROOT": args.root,
         "OUTPUT_DIR": args.output_dir,
@@ -125,7 +145,8 @@ def merge(cfg: CfgNode, args: argparse.Namespace, skip: tuple[str, ...] = ()) ->
     for key, value in given.items():
         if value or value == 0:
             merge_options(cfg, [key, value])
-    merge_options(cfg, args.opts, skip)
+    merge_options(cfg, args.opts, skip, originals)
+    cfg.TRAINER.NAME = own_name(cfg.TRAINER.NAME)
 
 
 def require_data_set(cfg: CfgNode) -> None:

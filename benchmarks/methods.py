@@ -18,6 +18,7 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,25 @@ def published_model(method: str, config: dict[str, Any], classes: int) -> Prompt
     for key, value in config.get("TRAINER", {}).get(method.upper(), {}).items():
         settings[key] = value
     settings.PREC = "fp32"
-    return build_model(method, package_clip(), class_names(classes), settings).train()
+    names = class_names(classes)
+    if "DESCRIPTIONS" in settings:
+        settings.DESCRIPTIONS = description_file(names)
+    return build_model(method, package_clip(), names, settings).train()
 
 
-def prepared(model: PromptedCLIP, batch: int) -> tuple[Tensor, Tensor]:
-    """Images and labels of a step; features in the place of images where these are trained on."""
+def description_file(names: list[str]) -> str:
+    """One sentence a class, so that the warm-up has met all of them."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+        json.dump({name.replace("_", " "): [f"this is {name}"] for name in names}, file)
+    return file.name
+
+
+def prepared(model: PromptedCLIP, batch: int) -> tuple[Any, Tensor]:
+    """Images, of several views a list, and labels of a step; features in the place of images where
+    these are trained on."""
     images, labels = images_and_labels(batch, len(model.classnames))
+    if model.views > 1:
+        return [images] * model.views, labels
     if not isinstance(model, OnFeatures) or not model.passes():
         return images, labels
     width, count = model.clip.embed_width, len(model.classnames)
@@ -122,8 +136,8 @@ def prepared(model: PromptedCLIP, batch: int) -> tuple[Tensor, Tensor]:
     return (features[0][:batch], labels) if model.cfg.VIEWS else (images, labels)
 
 
-def our_step(model: PromptedCLIP, config: dict[str, Any], images: Tensor, labels: Tensor):
-    optimizer = torch.optim.SGD(model.prompt_learner.parameters(), lr=1e-6, momentum=0.9)
+def our_step(model: PromptedCLIP, config: dict[str, Any], images: Any, labels: Tensor):
+    optimizer = torch.optim.SGD(model.trained(), lr=1e-6, momentum=0.9)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     return lambda: training_step(model, optimizer, scaler, images, labels)
 

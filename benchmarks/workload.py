@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -66,6 +67,11 @@ def class_names(count: int, seed: int = 0) -> list[str]:
     return list(names)
 
 
+def numbered_names(count: int) -> list[str]:
+    """`class number 0`, ...: nearly one length, so that padding to the longest costs little."""
+    return [f"class number {i}" for i in range(count)]
+
+
 def images_and_labels(batch: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """`(B, 3, 224, 224)` standard normal images, `(B,)` labels."""
     generator = torch.Generator().manual_seed(seed)
@@ -73,8 +79,15 @@ def images_and_labels(batch: int, classes: int, seed: int = 0) -> tuple[Tensor, 
     return images, torch.randint(classes, (batch,), generator=generator)
 
 
-def our_model(clip: PackageCLIP, classes: int, **settings) -> PromptedCLIP:
-    """ALIGN on `clip`'s weights; `settings` are keys of its config."""
+def our_model(
+    clip: PackageCLIP,
+    classes: int | Sequence[str],
+    method: str = "ALIGN",
+    **settings,
+) -> PromptedCLIP:
+    """A method on `clip`'s weights, for names or so many `class_names`; `settings` are keys of its
+    config."""
     torch.manual_seed(1)
-    node = CfgNode(dict(default_settings("ALIGN")) | {"PREC": "fp32"} | settings)
-    return build_model("ALIGN", clip, class_names(classes), node)
+    node = CfgNode(dict(default_settings(method)) | {"PREC": "fp32"} | settings)
+    names = class_names(classes) if isinstance(classes, int) else classes
+    return build_model(method, clip, names, node)

@@ -143,6 +143,12 @@ def method_and_options(word: str, what: str) -> tuple[str, tuple[str, ...]]:
     return method, (f"TRAINER.{method.upper()}.REGULARISERS", ",".join([*usual, *parts]))
 
 
+def no_new_classes(method: str) -> str:
+    """Why a method cannot be tested on other classes than it was trained on; "" where it can."""
+    reason = find_method(method).no_new_classes
+    return reason and f"{method} cannot be tested on new classes: {reason}"
+
+
 def output_root() -> Path:
     root = Path(os.environ.get("OUTPUT") or CHECKOUT / "output").expanduser().resolve()
     return require_folder(root, "OUTPUT")

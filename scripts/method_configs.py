@@ -51,6 +51,11 @@ def config_name(
     if source not in defaults():
         return _name_there_is(method, dataset)
     configs = defaults()[source]
+    if protocol not in configs:
+        raise ValueError(
+            f"no published config of {method} for {protocol} (there are some for "
+            f"{', '.join(configs)}): name one with CONFIG=..."
+        )
     by_dataset = configs[protocol]
     if common_backbone:
         by_dataset = configs.get("common_backbone", {}).get(protocol, by_dataset)

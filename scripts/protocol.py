@@ -7,7 +7,7 @@ words and as often as needed, adds a method of one's own.
 
 Settings from the environment: those of jobs.py and runs.py, and SHOTS (16), SOURCE (of
 cross-dataset prompts: imagenet); for compare also METHODS, SEEDS (1 2 3), several SHOTS, and
-PROTOCOL (base2new, fewshot, cross_dataset, domain).
+PROTOCOL (base2new, fewshot, cross_dataset, domain). Of methods in stages: STAGE1_SEED (stages.py).
 
 What a wrong call is told needs nothing heavier than yacs, as far as that goes.
 """
@@ -16,19 +16,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import warm
 from comparison import compare
 from fewshot_datasets.check import config_name
-from jobs import Job, method_and_options
+from jobs import Job, method_and_options, no_new_classes
 from multimode_ot.config import require_known
 from multimode_ot.errors import STATUS, one_line_errors
 from multimode_ot.methods import add_method_file
-from multimode_ot.results.protocol_tables import few_classes
+from multimode_ot.results.protocol_tables import few_classes, untrained_classes
 from multimode_ot.results.results_json import harmonic_mean
+from multimode_ot.results.tree import UNTRAINED_CLASSES, row_label
 from preparation import prepare, require_data, require_trained
 from protocol_runs import (
     DEMO,
@@ -56,28 +58,42 @@ COMMANDS = (
     "dg_test",
     "compare",
 )
+TO_NEW_CLASSES = ("base2new_train", "base2new_test", "xd_test")
 
 
 def base2new_train(job: Job) -> None:
     """Train on base classes, test on base and on new classes, beside zero-shot CLIP."""
-    rows = []
+    rows, halves = [], []
     for each in side_by_side(job):
         base, new = (run.results() for run in base2new_runs(each))
+        halves += [base, new]
         accuracies = base["accuracy"], new["accuracy"]
         time_and_memory = base["seconds"] + new["seconds"], base["peak_memory_mb"]
-        rows.append([each.row, *accuracies, harmonic_mean(*accuracies), *time_and_memory])
+        rows.append([marked(new), *accuracies, harmonic_mean(*accuracies), *time_and_memory])
     headers = ["method", "base %", "new %", "harmonic mean %", "time s", "peak memory MB"]
     print(f"\n{job.dataset}, {job.shots} shots, seed {job.seed}, {base['backbone']}\n")
     print(tabulate(rows, headers, floatfmt=("", ".2f", ".2f", ".2f", ".0f", ".0f")))
-    if few_classes([base, new]):
-        print(f"\n{few_classes([base, new])}")
+    print_remarks(halves)
     print("\nFiles (log.txt, results.json, checkpoint):")
     for run in base2new_runs(job):
         print(f"  {run.directory}")
 
 
+def marked(results: Mapping[str, Any]) -> str:
+    """The row of a table, with the sign that numbers of untrained classes have in others."""
+    return row_label(results) + (UNTRAINED_CLASSES if results.get("new_is_zero_shot") else "")
+
+
+def print_remarks(results: Sequence[Mapping[str, Any]]) -> None:
+    """What has to be said of the numbers of a table."""
+    for remark in filter(None, (few_classes(results), untrained_classes(results))):
+        print(f"\n{remark}")
+
+
 def single(run: Run) -> None:
-    print(f"\n{run.title}: {run.results()['accuracy']:.2f}%, see {run.directory}")
+    results = run.results()
+    print(f"\n{run.title}: {results['accuracy']:.2f}%, see {run.directory}")
+    print_remarks([results])
 
 
 def fewshot(job: Job, runs: Sequence[Run]) -> None:
@@ -86,16 +102,18 @@ def fewshot(job: Job, runs: Sequence[Run]) -> None:
     for run in runs:
         results = run.results()
         rows.append([run.job.shots, results["accuracy"], results["seconds"], run.directory])
-    print(f"\n{job.row} on {job.dataset}, seed {job.seed}, {results['backbone']}\n")
+    print(f"\n{marked(results)} on {job.dataset}, seed {job.seed}, {results['backbone']}\n")
     print(tabulate(rows, ["shots", "accuracy %", "time s", "files"], floatfmt=("", ".2f", ".0f")))
 
 
 def transfer(job: Job, runs: Sequence[Run]) -> None:
     """Test what xd_train trained on each target."""
-    rows = [[run.dataset, run.results()["accuracy"], run.directory] for run in runs]
+    found = [run.results() for run in runs]
+    rows = [[run.dataset, r["accuracy"], run.directory] for run, r in zip(runs, found, strict=True)]
     rows.append(["mean", sum(row[1] for row in rows) / len(rows), ""])
-    print(f"\n{job.row}, prompts from {job.dataset}, seed {job.seed}\n")
+    print(f"\n{marked(found[-1])}, prompts from {job.dataset}, seed {job.seed}\n")
     print(tabulate(rows, ["data set", "accuracy %", "files"], floatfmt=("", ".2f")))
+    print_remarks(found)
 
 
 def leading(words: list[str], test: Callable[[str], bool]) -> list[str]:
@@ -175,6 +193,8 @@ def run_protocol(command: str, job: Job, datasets: Sequence[str], shots: Sequenc
         trained, script = source_run(job), "xd_train"
         runs = [transfer_run(job, target) for target in datasets]
     require_data(datasets, job.protocol)
+    if command in TO_NEW_CLASSES and (reason := no_new_classes(job.method)):
+        raise ValueError(f"{reason}. fewshot.sh takes it, and dg_test.sh after xd_train.sh")
     if trained is not None and job.trains:
         require_trained(trained, script)
     prepare(runs)
@@ -188,18 +208,23 @@ def run_protocol(command: str, job: Job, datasets: Sequence[str], shots: Sequenc
         single(runs[0])
 
 
-def run_command(arguments: Sequence[str]) -> None:
-    """The command line: ends with one line and status 2 where something is wrong."""
+def guarded(call: Callable[[], None]) -> None:
+    """A call of a command line: ends with one line and status 2 where something is wrong."""
     try:
         with one_line_errors():
             try:
-                main(arguments)
+                call()
             except RunFailed as failure:
                 if not failure.has_said_why:
                     print(f"error: {failure}", file=sys.stderr)
                 raise SystemExit(STATUS) from None
     finally:
         warm.stop()
+
+
+def run_command(arguments: Sequence[str]) -> None:
+    """The command line."""
+    guarded(lambda: main(arguments))
 
 
 if __name__ == "__main__":

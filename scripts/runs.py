@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import threading
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from multimode_ot.errors import STATUS
 from multimode_ot.methods import find_method
 from multimode_ot.results.provenance import data_of_run, describe, differences
 from multimode_ot.results.results_json import FILE_NAME, config_hash, read_results
+from stages import INITIAL, last_options, stage_folder, stage_job, stages_of
 from yacs.config import CfgNode
 
 
@@ -35,6 +37,8 @@ class Run:
         options: KEY VALUE pairs of the protocol.
         dataset: another data set than the job's, "" if none.
         model: folder of the training run that it evaluates.
+        stage: of an earlier stage of the training, its number; 0: the last, or the only one.
+        start: the run of the stage before, for an earlier stage.
     """
 
     title: str
@@ -43,6 +47,8 @@ class Run:
     options: tuple[str, ...]
     dataset: str = ""
     model: Path | None = None
+    stage: int = 0
+    start: Run | None = None
 
     @property
     def missing(self) -> bool:
@@ -69,10 +75,52 @@ class Run:
             # What the training has tested itself; without an epoch, the best are loaded.
             if cfg.TEST.FINAL_MODEL != "best_val":
                 more += ["--load-epoch", str(cfg.OPTIM.MAX_EPOCH)]
+        for run in self.earlier:
+            _ = run.arguments
         return self._words(more)
 
     def _words(self, more: list[str]) -> list[str]:
-        return self.job.words(self.dataset, self.options, tuple(more))
+        last = () if self.stage else last_options(self.job)
+        return self.job.words(self.dataset, (*last, *self.options), tuple(more))
+
+    @cached_property
+    def config(self) -> CfgNode:
+        """Its whole config, but for the folders of this run and of others."""
+        return train.setup_cfg(train.parse_arguments(self._words([])))
+
+    @cached_property
+    def earlier(self) -> list[Run]:
+        """The runs of the stages before the last one, in their order."""
+        stages = stages_of(self.job)[:-1]
+        if self.stage or self.model is not None or not stages:
+            return []
+        runs: list[Run] = []
+        cfg = self.config
+        for number, stage in enumerate(stages, start=1):
+            job = stage_job(self.job, stage, cfg)
+            title = f"{self.title}, stage {number}"
+            title += f" of seed {job.seed}" if job.seed != self.job.seed else ""
+            place = stage_folder(self.directory, number, job.seed)
+            start = runs[-1] if runs else None
+            runs.append(Run(title, job, place, self.options, stage=number, start=start))
+        return runs
+
+    @property
+    def started(self) -> list[str]:
+        """The arguments, with the prompts of the stage before if there is one.
+
+        Raises:
+            FileNotFoundError: it has been run, and its checkpoint is not there.
+        """
+        start = self.earlier[-1] if self.earlier else self.start
+        if start is None:
+            return self.arguments
+        from multimode_ot.training.checkpoints import find_checkpoint
+
+        cfg = start.cfg
+        epoch = None if cfg.TEST.FINAL_MODEL == "best_val" else cfg.OPTIM.MAX_EPOCH
+        name = find_method(self.job.method).checkpoint_name
+        return [*self.arguments, INITIAL, str(find_checkpoint(start.directory, name, epoch))]
 
     def finished(self) -> dict[str, Any] | None:
         """Its results, if they are there, and the folder of older ones is out of the way.
@@ -141,8 +189,14 @@ class Run:
         """
         from multimode_ot.training.run import settings_record
 
-        cfg = self.cfg
+        try:
+            words, known = self.started, True
+        except FileNotFoundError:  # what a finished run has started from may be gone
+            words, known = self.arguments, False
+        cfg = train.setup_cfg(train.parse_arguments(words))
         record = settings_record(cfg, find_method(cfg.TRAINER.NAME))
+        if not known:
+            del record["initial_weights"]
         if full:
             with redirect_stdout(io.StringIO()):
                 record |= data_of_run(build_dataset(cfg), cfg, self.trains)
@@ -158,20 +212,43 @@ class Run:
             folder = self.directory.with_name(f"{kept}-{attempt}")
         self.directory.rename(folder)
 
-    def results(self) -> dict[str, Any]:
-        """Run it unless it is finished."""
-        if forced() and self.directory.is_dir():
-            self.set_aside()
-        results = self.finished()
-        if results is not None:
-            print(f"{self.title}: finished already, see {self.directory} (FORCE=1 runs it again)")
-            return results
-        print(f"{self.title}: {shlex.join(['python', 'train.py', *self.arguments])}", flush=True)
-        status = warm.call(self.arguments)
+    def results(self, at_once: int = 1) -> dict[str, Any]:
+        """Run it, and the stages before it, unless it is finished.
+
+        Args:
+            at_once: runs that share the machine.
+        """
+        with _folders.setdefault(self.directory, threading.Lock()):
+            return self._results(at_once)
+
+    def _results(self, at_once: int) -> dict[str, Any]:
+        with _one_at_a_time:  # looking at a run redirects what is printed
+            if forced() and self.directory.is_dir() and self.directory not in _stages_run:
+                self.set_aside()
+            if self.stage:
+                _stages_run.add(self.directory)
+            results = self.finished()
+            if results is not None:
+                done = f"finished already, see {self.directory} (FORCE=1 runs it again)"
+                print(f"{self.title}: {done}")
+                return results
+        for run in self.earlier:
+            run.results(at_once)
+        with _one_at_a_time:
+            arguments = self.started
+            words = shlex.join(["python", "train.py", *arguments])
+            print(f"{self.title}: {words}", flush=True)
+        status = warm.call(arguments, at_once)
         if status:
             text = f"{self.title} failed; its log is {self.directory}/log.txt"
             raise RunFailed(text, has_said_why=status == STATUS)
         return read_results(self.directory / FILE_NAME)
+
+
+_one_at_a_time = threading.Lock()
+# An earlier stage may be that of several seeds, which may be run at the same time.
+_folders: dict[Path, threading.Lock] = {}
+_stages_run: set[Path] = set()
 
 
 @cache

@@ -9,7 +9,7 @@ from multimode_ot.training.step import training_step
 from original_keys import Shapes, random_prompts
 from parity import NAMES, random_images, settings
 from random_clip import random_state
-from slow_adapters import slow_adapted
+from slow_in_blocks import slow_adapted
 from slow_methods import to_double
 
 DTYPES = [torch.float32, torch.float64]

@@ -4,9 +4,11 @@ import io
 import itertools
 import math
 import operator
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from multimode_ot.config import Check, Setting
 from multimode_ot.methods import find_method
 from multimode_ot.methods.base import PromptedCLIP, settings_path
 from multimode_ot.methods.build import default_settings, limit_depths
+from multimode_ot.methods.on_features import OnFeatures
 from multimode_ot.regularisers import REGULARISERS
 from multimode_ot.training.step import training_step
 from parity import NAMES
@@ -25,7 +28,10 @@ from yacs.config import CfgNode
 
 VIT, RESNET = "tiny-vit", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
-FOR_FOUR_EPOCHS = {"WEIGHT_AVERAGE": {"MEAN": 2.5}}  # so that each of them counts
+# So that each of them counts.
+FOR_FOUR_EPOCHS: dict[str, Any] = {"WEIGHT_AVERAGE": {"MEAN": 2.5}, "ALPHA_EVERY": 1}
+# Of all classes here, for methods that train on descriptions.
+DESCRIPTIONS = str(Path(__file__).with_name("descriptions.json"))
 LONGEST = "a " * 75  # fits the context alone, but not with a full stop behind it
 
 
@@ -35,13 +41,22 @@ def backbone(shape: str) -> CLIP:
     return load_clip(random_state(shape))
 
 
+def merge_shared(node: CfgNode, values: dict[str, Any]) -> None:
+    """Put those values into a node whose keys it has."""
+    for key in values.keys() & node.keys():
+        if isinstance(values[key], dict):
+            merge_shared(node[key], values[key])
+        else:
+            node[key] = values[key]
+
+
 @dataclass(frozen=True)
 class Case:
     """A method on a backbone, with its defaults but for some changes.
 
     Attributes:
         changes: settings and their values.
-        parts: its regularisers.
+        parts: its regularisers; if empty, those that the method takes by itself.
     """
 
     method: str
@@ -57,19 +72,24 @@ class Case:
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
         limit_depths(node, backbone(self.shape), self.method)
-        for key, values in FOR_FOUR_EPOCHS.items():
-            node[key].update(values)
-        node.update({"PREC": "fp32", "REGULARISERS": self.parts} | dict(self.changes) | more)
+        merge_shared(node, FOR_FOUR_EPOCHS)
+        if "DESCRIPTIONS" in node:
+            node.DESCRIPTIONS = DESCRIPTIONS
+        listed = {"REGULARISERS": self.parts} if self.parts else {}
+        node.update({"PREC": "fp32"} | listed | dict(self.changes) | more)
         return node
 
     def build(self, names=NAMES, seed: int = 0, **more: Any) -> PromptedCLIP:
         torch.manual_seed(seed)
-        return build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        model = build_model(self.method, backbone(self.shape), names, self.settings(**more))
+        return give_features(model, seed)
 
     def as_trained(self, names=NAMES, **more: Any) -> PromptedCLIP:
         """A model in evaluation mode whose prompts are far from where they start."""
         model = self.build(names, **more).eval()
         generator = torch.Generator().manual_seed(1)
+        if self.fitted:
+            model.fit(*features_for(model, 0))
         with torch.no_grad():
             for tensor in model.prompt_learner.parameters():
                 tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
@@ -83,6 +103,11 @@ class Case:
     @property
     def trains(self) -> bool:
         return bool(find_method(self.method).trains)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is trained in one go, without steps."""
+        return getattr(find_method(self.method), "fits_at_once", False)
 
     def refusal(self) -> str:
         """Why its settings are refused before anything is loaded; "" if they are not."""
@@ -104,6 +129,23 @@ class Case:
         return ""
 
 
+def features_for(model: OnFeatures, seed: int) -> tuple[Tensor, Tensor]:
+    """Random features of two images a class, of as many passes as the method wants, and labels."""
+    labels = torch.arange(2 * len(model.classnames)) % len(model.classnames)
+    shape = (max(1, model.passes()), len(labels), model.clip.embed_width)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)), labels
+
+
+def give_features(model: PromptedCLIP, seed: int = 0) -> PromptedCLIP:
+    """What a trainer gives a method on features before its first step; others need nothing."""
+    if isinstance(model, OnFeatures):
+        features, labels = features_for(model, seed)
+        model.encoded = lambda split: (features[0], labels)
+        if model.passes():
+            model.collect(features, labels)
+    return model
+
+
 def logits(model: PromptedCLIP, images: Tensor) -> Tensor:
     with torch.no_grad():
         return model(images)
@@ -122,6 +164,7 @@ class Training:
 
     def __init__(self, case: Case, model: PromptedCLIP, batch: int = 2):
         self.case, self.model, self.batch, self.epochs, self.done = case, model, batch, 4, 0
+        random.seed(0)  # what a step draws
         trained = model.prompt_learner.parameters()
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
         self.scaler = torch.amp.GradScaler("cpu", enabled=model.precision.scale_loss)
@@ -129,6 +172,7 @@ class Training:
     def run(self, steps: int) -> list[dict[str, float]]:
         """So many epochs more; the steps' summaries."""
         model, parts, summaries = self.model.train(), self.model.regularisers.values(), []
+        model.training_starts()
         for part in parts:
             part.training_starts(model, self.done)
         for _ in range(steps):
@@ -138,16 +182,18 @@ class Training:
             for part in parts:
                 part.epoch_ended(model, self.done, self.epochs)
         if self.done == self.epochs:
-            model.training_ended()
             for part in parts:
                 part.training_ended(model)
+            model.training_ended()
         return summaries
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """One step; without labels, the classes in turn."""
         if labels is None:
             labels = torch.arange(len(images)) % len(self.model.classnames)
-        return training_step(self.model, self.optimizer, self.scaler, images, labels)
+        views = [images, *(images + 0.1 * i for i in range(1, self.model.views))]
+        given = views if len(views) > 1 else images
+        return training_step(self.model, self.optimizer, self.scaler, given, labels)
 
     def saved(self) -> bytes:
         """The file of a checkpoint."""
@@ -158,7 +204,9 @@ class Training:
             "state_dict": self.model.prompt_learner.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "parts": {name: part.state_dict() for name, part in parts.items()},
+            "method": self.model.training_state(),
             "random": torch.get_rng_state(),
+            "python": random.getstate(),
         }
         torch.save(state, stream)
         return stream.getvalue()
@@ -170,7 +218,9 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         for name, part in self.model.regularisers.items():
             part.load_state_dict(state["parts"][name])
+        self.model.load_training_state(state["method"])
         torch.set_rng_state(state["random"])
+        random.setstate(state["python"])
 
 
 def assert_resumes(case: Case) -> None:
@@ -179,7 +229,7 @@ def assert_resumes(case: Case) -> None:
     whole.run(2)
     file = whole.saved()
     expected = whole.run(2)
-    resumed = Training(case, case.build(seed=1))
+    resumed = Training(case, give_features(case.build(seed=1)))
     resumed.load(file)
     assert resumed.run(2) == expected
     one, other = (list(leaves(read(training.saved()))) for training in (whole, resumed))
@@ -290,7 +340,7 @@ def refused(method: str) -> list[Case]:
 ARGUMENTS = {
     "method": lambda method: [method],
     "case": cases,
-    "learner": lambda method: [case for case in cases(method) if case.trains],
+    "learner": lambda method: [c for c in cases(method) if c.trains and not c.fitted],
     "choice": lambda method: list(choices(method)),
     "taken": taken,
     "refused": refused,

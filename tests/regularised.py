@@ -11,24 +11,28 @@ from multimode_ot.training.step import training_step
 from original_keys import random_prompts
 from parity import settings
 from random_clip import SHAPES, random_state
-from slow_methods import CASES, NAMES, slow_towers, to_double
+from slow_methods import CASES, NAMES, Case, slow_towers, to_double
 from torch import Tensor
 
 DTYPES = [torch.float32, torch.float64]  # of the model; the slow reference is in float64
 
 
-def both(case, dtype, parts=(), changes=None, names=NAMES, batch=2, seed=0):
+def both(case, dtype, parts=(), changes=None, names=NAMES, batch=2, seed=0, dataset=None):
     """Our model and the slow one, with the same random prompts, images and labels.
 
     Args:
-        parts: the regularisers' names.
+        case: a `Case`, or the name of one of `CASES`.
+        parts: the regularisers' names; None for those that the method takes by itself.
         changes: of their settings, by name.
     """
-    case = CASES[case]
-    node = settings(case.method, REGULARISERS=tuple(parts), **case.settings)
+    case = case if isinstance(case, Case) else CASES[case]
+    node = settings(case.method, **case.settings)
+    if parts is not None:
+        node.REGULARISERS = tuple(parts)
     for part, values in (changes or {}).items():
         node[part.upper()].update(values)
-    model = build_model(case.method, random_state(case.shape), names, node).train()
+    weights = random_state(case.shape)
+    model = build_model(case.method, weights, names, node, dataset=dataset).train()
     if dtype == torch.float64:
         to_double(model)
     prompts = random_prompts(case.prompts, seed)
@@ -48,6 +52,7 @@ def both(case, dtype, parts=(), changes=None, names=NAMES, batch=2, seed=0):
         slow=slow,
         leaves=leaves,
         made=lambda: getattr(slow, case.slow)(images.double(), names, leaves),
+        forward=getattr(slow, case.slow),
         parameters={
             key: model.prompt_learner.get_parameter(own)
             for key, own in model.prompt_keys(prompts).items()

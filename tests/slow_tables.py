@@ -10,7 +10,8 @@ import statistics
 
 def trains_nothing(result):
     if "trained_parameters" in result:
-        return result["trained_parameters"] == 0
+        rule = result.get("selection", {}).get("rule", "none")
+        return result["trained_parameters"] == 0 and rule == "none"
     untrained = result.get("selection", {}).get("rule") == "initial"
     return result["shots"] == 0 and result["epoch"] == 0 and not untrained
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 
 LEFT_OUT = "instance_norm random_translation cutout gaussian_noise imagenet_policy cifar10_policy "
-LEFT_OUT += "svhn_policy randaugment randaugment_fixmatch randaugment2"
+LEFT_OUT += "svhn_policy randaugment_fixmatch randaugment2"
 PART = [name for name in AVAI_CHOICES if name not in LEFT_OUT.split()]
 
 
@@ -63,6 +63,7 @@ def test_every_step_prints_its_line_in_the_fixed_order(make_cfg, capsys):
     assert lines(capsys)[1:] == [
         "+ random crop (padding = 4)",
         "+ random flip",
+        "+ randaugment (n=2, m=10)",
         "+ color jitter (brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)",
         "+ random gray scale",
         "+ gaussian blur (kernel=3)",

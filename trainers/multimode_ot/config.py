@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -51,6 +51,56 @@ class Setting:
 Settings = Mapping[str, "Setting | Mapping[str, Setting]"]
 
 
+@dataclass(frozen=True)
+class Original:
+    """What a setting of a method's original repository is here.
+
+    Attributes:
+        key: the setting's name below the method's node; "" for one that does nothing.
+        convert: makes its value of the original's; raises `ValueError` for one that cannot be.
+            Without a key: all that the setting does.
+        whole: `key` is a whole one, of a setting that is no method's.
+    """
+
+    key: str = ""
+    convert: Callable[[Any], Any] | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The settings of a method as the files and scripts of its original repository have them.
+
+    Attributes:
+        node: the method's own, such as `TRAINER.KGCOOP`.
+        settings: the original's full keys, such as `TRAINER.COOP.W`, and what they are below it.
+    """
+
+    node: str = ""
+    settings: Mapping[str, Original] = field(default_factory=dict)
+
+    def translated(self, key: str, value: Any, where: str) -> tuple[str, Any, str] | None:
+        """Key, value and place of a setting under its own name; None (and a printed word) for one
+        that does nothing."""
+        if key not in self.settings:
+            return key, value, where
+        original = self.settings[key]
+        if original.convert:
+            try:
+                value = original.convert(CfgNode._decode_cfg_value(value))
+            except ValueError as error:
+                raise ValueError(f"{key} {value!r}{where}: {error}") from None
+        if original.key:
+            own = original.key if original.whole else f"{self.node}.{original.key}"
+            return own, value, where if own == key else f" ({key}{where and f', {where[2:-1]}'})"
+        if not original.convert:
+            print(f"{key} {value!r}{where} does nothing for {self.node}")
+        return None
+
+
+AS_HERE = Originals()
+
+
 def add_defaults(node: CfgNode, settings: Settings) -> CfgNode:
     """Put the defaults of `settings` where `node` has no value of its own."""
     for key, setting in settings.items():
@@ -67,11 +117,17 @@ def add_shared_defaults(cfg: CfgNode) -> None:
     cfg.DATASET.setdefault("FINGERPRINT", FINGERPRINTS[0])
 
 
-def merge_file(cfg: CfgNode, path: str, skip: tuple[str, ...] = ()) -> None:
+def merge_file(
+    cfg: CfgNode,
+    path: str,
+    skip: Callable[[str], bool] = lambda key: False,
+    originals: Originals = AS_HERE,
+) -> None:
     """`cfg.merge_from_file` with errors that name the file, the key and the nearest key.
 
     Args:
-        skip: what keys start with that are left alone, known or not.
+        skip: which keys are left alone, known or not.
+        originals: names and values that are another method's, or none, in `cfg`.
 
     Raises:
         FileNotFoundError: no such file; the folder's YAML files are listed.
@@ -94,23 +150,32 @@ def merge_file(cfg: CfgNode, path: str, skip: tuple[str, ...] = ()) -> None:
     if not isinstance(content, dict | None):
         raise ValueError(f"{path} is not a YAML config: it holds a {type(content).__name__}")
     for key, value in flatten(CfgNode(content)).items():
-        if not key.startswith(skip):
-            _merge(cfg, key, value, f" (in {path})")
+        if not skip(key):
+            _merge(cfg, key, value, f" (in {path})", originals)
 
 
-def merge_options(cfg: CfgNode, options: Sequence[Any], skip: tuple[str, ...] = ()) -> None:
+def merge_options(
+    cfg: CfgNode,
+    options: Sequence[Any],
+    skip: Callable[[str], bool] = lambda key: False,
+    originals: Originals = AS_HERE,
+) -> None:
     """`cfg.merge_from_list` for `KEY VALUE` pairs, otherwise as `merge_file`."""
     if len(options) % 2:
         raise ValueError(f"options come in pairs KEY VALUE; {options[-1]!r} has no value")
     for key, value in zip(options[::2], options[1::2], strict=True):
-        if not str(key).startswith(skip):
-            _merge(cfg, key, value, "")
+        if not skip(str(key)):
+            _merge(cfg, key, value, "", originals)
 
 
-def _merge(cfg: CfgNode, key: str, value: Any, where: str) -> None:
+def _merge(cfg: CfgNode, key: str, value: Any, where: str, originals: Originals) -> None:
+    translated = originals.translated(key, value, where)
+    if translated is None:
+        return
+    key, value, where = translated
     known = flatten(cfg)
     if key not in known:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.3)
+        near = difflib.get_close_matches(key, [*known, *originals.settings], n=1, cutoff=0.3)
         hint = f": did you mean {near[0]}?" if near else ""
         raise ValueError(f"unknown config key {key}{where}{hint}")
     wanted, decoded = known[key], CfgNode._decode_cfg_value(value)

@@ -29,8 +29,13 @@ _PROGRAMS = (
     "protocol",
     "comparison",
     "preparation",
+    "reproduction",
+    "published_plan",
+    "estimate",
+    "step_times",
     "protocol_runs",
     "runs",
+    "stages",
     "jobs",
     "method_configs",
 )

@@ -52,5 +52,6 @@ def test_a_config_has_settings_of_its_own_method_alone(file):
     name = file.parent.name
     nodes = yaml.safe_load(file.read_text(encoding="utf-8")).get("TRAINER", {})
     assert set(nodes) <= {name.upper()}
-    known = {"PREC", "REGULARISERS", *own_settings(name)}
+    usual = find_method(name).all_settings()["REGULARISERS"].default
+    known = {"PREC", "REGULARISERS", *own_settings(name), *map(str.upper, usual)}
     assert set(nodes.get(name.upper(), {})) <= known

@@ -8,11 +8,11 @@ import torch
 from adapted import DTYPES, VIT, assert_parity, assert_steps, beside
 from multimode_ot import build_model
 from multimode_ot.backbone import low_rank, packed_text
+from multimode_ot.backbone.checkpoint_files import read_checkpoint
 from multimode_ot.methods.clip_lora import POSITIONS, blocks_at
-from multimode_ot.training.checkpoints import read_checkpoint
 from parity import NAMES, random_images, settings
 from random_clip import random_state
-from slow_adapters import AdamW
+from slow_in_blocks import AdamW
 
 QKV = ["q_proj", "k_proj", "v_proj"]
 ALL = {"": range(4), "visual.": range(3)}

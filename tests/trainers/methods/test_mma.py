@@ -77,7 +77,7 @@ def test_the_published_shape_has_as_many_parameters_as_the_original():
     [
         ({"ADAPTER_END": 4}, VIT, "ADAPTER_END 4: must be at most 3: CLIP has so many visual"),
         ({"ADAPTER_END": 5}, VIT, "ADAPTER_END 5: must be at most 4: CLIP has so many text"),
-        ({"ADAPTER_START": 3}, VIT, "ADAPTER_START 3: must be at most 2: ADAPTER_END is 2"),
+        ({"ADAPTER_START": 3}, VIT, "ADAPTER_START 3: must be at most 2: that is ADAPTER_END"),
         ({"ADAPTER_DIM": 65}, VIT, "ADAPTER_DIM 65: must be at most 64: the narrower tower"),
         ({"ADAPTER_SCALE": 0.0}, VIT, "ADAPTER_SCALE 0.0: must be more than 0"),
         ({}, "tiny-resnet", "ADAPTER_END 2: CLIP is a ResNet"),

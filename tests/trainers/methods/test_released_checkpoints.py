@@ -9,6 +9,8 @@ from multimode_ot import build_model
 from multimode_ot.training.checkpoints import find_checkpoint, read_checkpoint
 from parity import NAMES, random_images, settings
 from random_clip import random_state
+from slow_coprompt import adapter_shapes
+from slow_plotpp import prompt_shapes
 
 TINY = "tiny-vit"
 W_T, W_V, _ = keys.widths(TINY)
@@ -29,6 +31,10 @@ def clip_weights():
     }
 
 
+VISUAL_TEACHER = {
+    "prompt_learner.ZS_image_encoder.conv1.weight": (W_V, 3, 8, 8),
+    "prompt_learner.ZS_image_encoder.transformer.resblocks.1.ln_1.weight": (W_V,),
+}
 # What is trained, what else the file has, the directory, and the settings.
 RELEASED = {
     "CoOp": (
@@ -66,6 +72,43 @@ RELEASED = {
         buffers("prompt_learner.", OTHER_CLASSES, 2) | clip_weights(),
         "VLPromptLearner",
         {"PROMPT_DEPTH_TEXT": 4, "PROMPT_DEPTH_VISION": 3},
+    ),
+    "KgCoOp": (
+        keys.context(TINY, 4),
+        buffers("", OTHER_CLASSES, 4)
+        | {
+            "bias_vectors": (1, W_T),
+            "meta_net.linear1.weight": (W_T, W_T),
+            "meta_net.linear1.bias": (W_T,),
+        },
+        "prompt_learner",
+        {"CTX_INIT": "a photo of a"},
+    ),
+    "ProGrad": (
+        keys.context(TINY, 16),
+        buffers("", OTHER_CLASSES, 16),
+        "prompt_learner",
+        {"CTX_INIT": True},
+    ),
+    "PromptSRC": (
+        keys.in_text_blocks(TINY, 4, 4) | keys.in_image_blocks(TINY, 3, 4),
+        buffers("prompt_learner.", OTHER_CLASSES, 4) | clip_weights() | VISUAL_TEACHER,
+        "VLPromptLearner",
+        {"PROMPT_DEPTH_TEXT": 4, "PROMPT_DEPTH_VISION": 3},
+    ),
+    "PLOTPP": (
+        prompt_shapes(4, 4, 4, 2),
+        buffers("prompt_learner.", 4 * OTHER_CLASSES, 4) | clip_weights(),
+        "prompt_learner",
+        {},
+    ),
+    "CoPrompt": (
+        keys.coupled(TINY, 3, 2) | adapter_shapes(),
+        buffers("prompt_learner.", OTHER_CLASSES, 2)
+        | clip_weights()
+        | {"model_distill.visual.class_embedding": (W_V,), "model_distill.logit_scale": ()},
+        "MultiModalPromptLearner",
+        {"PROMPT_DEPTH": 3},
     ),
     "VPT": (
         keys.in_image_blocks(TINY, 3, 8),
@@ -137,6 +180,43 @@ def test_what_is_saved_here_has_the_keys_of_the_original(method):
     assert saved == set(trained)
     assert not model.load_prompts(keys.random_prompts(trained)).missed
     assert not model.load_prompts(model.prompt_learner.state_dict()).missed
+
+
+def test_promptsrcs_and_ivlps_files_are_told_apart_and_each_loads_as_the_other():
+    trained, others, _, changes = RELEASED["PromptSRC"]
+    tokens = {"N_CTX_TEXT": 4, "N_CTX_VISION": 4}
+    built = {
+        method: build_model(
+            method, random_state(TINY), NAMES, settings(method, **changes, **tokens)
+        )
+        for method in ("PromptSRC", "IVLP")
+    }
+    teacherless = {k: shape for k, shape in others.items() if k not in VISUAL_TEACHER}
+    files = {"PromptSRC": trained | others, "IVLP": trained | teacherless, "ours": trained}
+    said = {}
+    for method, model in built.items():
+        for source, shapes in files.items():
+            report = model.load_prompts(keys.random_prompts(shapes))
+            assert set(report.used) == set(trained) and not report.unexpected
+            said[method, source] = model.remark_on(report)
+    images = random_images(TINY)
+    built["IVLP"].load_prompts(keys.random_prompts(files["PromptSRC"]))
+    built["PromptSRC"].load_prompts(keys.random_prompts(files["PromptSRC"]))
+    assert torch.equal(built["IVLP"](images), built["PromptSRC"](images))
+    for method in built:
+        assert "prompts alone are taken" in said[method, "PromptSRC"]
+        assert "half precision" in said[method, "PromptSRC"] and not said[method, "ours"]
+    assert not said["IVLP", "IVLP"] and "it is IVLP's" in said["PromptSRC", "IVLP"]
+
+
+def test_a_layer_of_another_methods_network_is_not_kgcoops():
+    """TCP's file has a second one, CoCoOp's too."""
+    shapes = keys.context(TINY, 4) | keys.meta_net(TINY)
+    model = build_model(
+        "KgCoOp", random_state(TINY), NAMES, settings("KgCoOp", CTX_INIT="a photo of a")
+    )
+    report = model.load_prompts(keys.random_prompts(shapes))
+    assert report.unexpected == ("meta_net.linear2.weight", "meta_net.linear2.bias")
 
 
 def test_deeper_prompts_than_the_settings_have_are_named():

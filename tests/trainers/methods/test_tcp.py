@@ -12,7 +12,7 @@ from multimode_ot.regularisers import Seen
 from multimode_ot.training.optimisation import build_optimisation
 from parity import NAMES, settings
 from random_clip import random_state
-from slow_adapters import AdamW
+from slow_in_blocks import AdamW
 
 # Data set, prompt and teacher.
 TEXTS = [

@@ -92,6 +92,14 @@ class TestFiles:
         assert selected["TipAdapterF"] == "test"
         assert "test" in selected["TipAdapter"]
 
+    def test_numbers_of_runs_whose_settings_nobody_published_are_no_target(self):
+        prograd = [line for line in lines("base2new") if line["method"] == "ProGrad"]
+        assert len(prograd) > 12  # its paper has RN50 and four shots, these are KgCoOp's authors'
+        assert all(line["incomparable"] for line in prograd)
+        for line in lines("cross_dataset"):
+            if line["method"] in ("KgCoOp", "ProGrad", "TCP", "MMA"):
+                assert line["incomparable"], line
+
     def test_the_files_are_part_of_the_package(self):
         setup = configparser.ConfigParser()
         setup.read(CHECKOUT / "setup.cfg")

@@ -62,8 +62,14 @@ def _locate(name: str) -> Path:
 
 def is_local(name: str) -> bool:
     """Whether the weights that `name` stands for are on this machine."""
+    place = download_place(name)
+    return bool(own_file(name)) or bool(place and place.is_file())
+
+
+def download_place(name: str) -> Path | None:
+    """The file that a backbone's weights are downloaded to; None of one that is not OpenAI's."""
     url = clip_package().clip._MODELS.get(name)
-    return bool(own_file(name)) or bool(url and (_DOWNLOADS / url.rsplit("/", 1)[-1]).is_file())
+    return _DOWNLOADS / url.rsplit("/", 1)[-1] if url else None
 
 
 def read_weights(name: str) -> Mapping[str, Tensor]:

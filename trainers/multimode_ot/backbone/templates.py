@@ -45,6 +45,57 @@ PROGRAD_TEMPLATES = {
     "UCF101": "a photo of a person doing {}.",
 }
 
+# The words in front of the class name from which PLOT++ starts its four text prompts.
+PLOTPP_USUAL = ("a photo of a", "this is a photo", "this is picture of", "one picture of a")
+PLOTPP_TEMPLATES = {
+    "Caltech101": PLOTPP_USUAL,
+    "StanfordCars": PLOTPP_USUAL,
+    "SUN397": PLOTPP_USUAL,
+    "ImageNet": ("a photo of a", "this is a photo", "this is a", "one picture of a"),
+    "DescribableTextures": (
+        "a photo of a texture",
+        "this is a photo texture",
+        "this is a picture texture",
+        "one picture of a texture",
+    ),
+    "EuroSAT": (
+        "a centered satellite photo of",
+        "a centered satellite picture of",
+        "this is centered satellite photo of",
+        "one centered satellite photo of a",
+    ),
+    "FGVCAircraft": (
+        "a photo of an aircraft",
+        "a picture of an aircraft",
+        "this is aircraft picture of",
+        "one picture of an aircraft",
+    ),
+    "Food101": (
+        "a photo of a food",
+        "this is a food photo",
+        "this is food picture of",
+        "one picture of a food",
+    ),
+    "OxfordFlowers": (
+        "a photo of a flower",
+        "one picture of a flower",
+        "this is flower picture of",
+        "one picture of a flower",
+    ),
+    "OxfordPets": (
+        "a photo of a pet",
+        "one picture of a pet",
+        "this is pet picture of",
+        "one picture of a pet",
+    ),
+    "UCF101": (
+        "a photo of a person doing",
+        "this is a photo people doing",
+        "this is picture of people doing",
+        "one picture of a person doing",
+    ),
+}
+
 # The sixty of CLIP's eighty for ImageNet that PromptSRC's teacher takes on every data set.
 ENSEMBLE_TEMPLATES = (
     "a photo of a {}.",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .class_tokens import embed_texts, readable
 from .clip import CLIP
-from .encoders import encode_text_pooled, normalised
+from .encoders import encode_text, normalised, project_text
 
 
 def template_features(
@@ -23,6 +23,7 @@ def template_features(
     unit: bool = True,
     whole: bool = True,
     raw_names: bool = False,
+    projection: Tensor | None = None,
 ) -> Tensor:
     """The mean over templates of the features of `K` classes, `(K, d)`, in float32 at least.
 
@@ -32,6 +33,7 @@ def template_features(
         unit: normalise each template's features before the mean is taken.
         whole: normalise the mean.
         raw_names: leave the underscores in the names; else they become spaces.
+        projection: `(w_t, d)`, in the place of CLIP's own text projection.
 
     Raises:
         ValueError: a prompt that does not fit the context.
@@ -39,8 +41,24 @@ def template_features(
     per_template = []
     for template in templates:
         texts = [template.format(n if raw_names else readable(n)) for n in classnames]
-        features = encode_text_pooled(clip, *embed_texts(clip, texts))
-        wide = features.to(torch.promote_types(features.dtype, torch.float32))
-        per_template.append(normalised(features) if unit else wide)
+        features = text_features(clip, texts, projection)
+        per_template.append(normalised(features) if unit else features)
     mean = torch.stack(per_template).mean(0)
     return normalised(mean) if whole else mean
+
+
+def text_features(clip: CLIP, texts: Sequence[str], projection: Tensor | None = None) -> Tensor:
+    """The features of whole texts, `(len(texts), d)`, not normalised, in float32 at least.
+
+    Args:
+        projection: `(w_t, d)`, in the place of CLIP's own text projection.
+
+    Raises:
+        ValueError: a text that does not fit the context.
+    """
+    embeddings, eos = embed_texts(clip, texts)
+    outputs = encode_text(clip, embeddings, only=eos)
+    features = (
+        project_text(clip, outputs) if projection is None else outputs @ projection.to(outputs)
+    )
+    return features.to(torch.promote_types(features.dtype, torch.float32))

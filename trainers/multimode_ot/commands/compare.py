@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ CONFIGS = (Path("configs"), Path(__file__).resolve().parents[3] / "configs")
 def trains(method: str) -> bool:
     """Whether a method trains anything; False of one that is not known."""
     return method in method_names() and bool(find_method(method).trains)
+
+
+def in_stages(method: str) -> bool:
+    """Whether a method is trained in several runs."""
+    return bool(find_method(method).stages)
 
 
 def settings_of(method: str) -> dict[str, Any]:
@@ -95,6 +100,7 @@ def table(
     arguments: Sequence[str] | None = None,
     known_datasets: Iterable[str] = (),
     known_rows: Iterable[str] = (),
+    only: Container[Path] | None = None,
 ) -> str:
     """The command's output for its arguments.
 
@@ -102,6 +108,7 @@ def table(
         known_datasets: names (DATASET.NAME) that may be asked for although no run has them,
             besides those of published tables; their cells are missing.
         known_rows: likewise, besides the methods.
+        only: folders whose results it is made of; None: all below the one that is named.
 
     Raises:
         ValueError, OSError: wrong arguments, no results, unreadable ones, two for one cell, or
@@ -111,7 +118,7 @@ def table(
     protocol, beside = args.protocol, args.published or args.verdict
     elsewhere = {name for row in published_rows(protocol) for name in (row.method, row.our_name)}
     results = choose(
-        collect(args.output, protocol, trains),
+        [r for r in collect(args.output, protocol, trains) if _is_of(r, only)],
         args.methods,
         args.datasets,
         args.seeds,
@@ -135,7 +142,7 @@ def table(
         shown = with_published(shown, protocol, results, args.methods)
     text = render(shown, args.format, args.interval)
     if args.verdict:
-        configs = PublishedConfigs(args.configs, settings_of)
+        configs = PublishedConfigs(args.configs, settings_of, in_stages)
         judged = verdicts(shown, protocol, results, lambda r: configs.unlike(r, protocol))
         text = with_verdicts(text, args.format, args.interval, shown, judged)
     if args.paired:
@@ -143,6 +150,10 @@ def table(
         images = compare_images(grid, protocol, results, args.paired)
         text = with_differences(text, args.format, args.paired, runs, *images)
     return text
+
+
+def _is_of(result: Mapping[str, Any], folders: Container[Path] | None) -> bool:
+    return folders is None or Path(result["path"]).parent in folders
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -49,6 +49,8 @@ def describe(name: str, configs: Path, full: bool) -> list[str]:
     lines = [f"{name}: {summary}", f"  trains: {method.trains or 'nothing'}"]
     if method.batch_dependence:
         lines.append(f"  logits depend on the batch: {method.batch_dependence}")
+    if method.no_new_classes:
+        lines.append(f"  cannot be tested on new classes: {method.no_new_classes}")
     lines.append(f"  settings, in TRAINER.{name.upper()}:")
     lines += _settings(method.all_settings(), full)
     files = sorted((configs / name).glob("*.yaml"))

@@ -35,17 +35,37 @@ BUILT_IN = {
     "IVLP": "ivlp",
     "VPT": "vpt",
     "PLOT": "plot",
+    "PLOTPP": "plotpp",
+    "CoPrompt": "coprompt",
+    "KgCoOp": "kgcoop",
+    "ProGrad": "prograd",
+    "PromptSRC": "promptsrc",
     "TaskRes": "taskres",
+    "ZSLP": "zslp",
+    "CLAP": "clap",
+    "LPPP": "lppp",
+    "LinearProbe": "linear_probe",
+    "CLIPAdapter": "clip_adapter",
+    "TipAdapter": "tip_adapter",
+    "TipAdapterF": "tip_adapter_f",
     "MMA": "mma",
     "CLIPLoRA": "clip_lora",
     "TCP": "tcp",
 }
+# What the trainers of original repositories are called that have another name here.
+ORIGINAL_NAMES = {"MultiModalAdapter": "MMA", "CLIP_Adapter": "CLIPAdapter", "ADAPTER": "CLAP"}
 _of_files: dict[str, type[PromptedCLIP]] = {}
 
 
 def method_names() -> list[str]:
     """The names of all methods, those of this package first."""
     return list(dict.fromkeys([*BUILT_IN, *_installed(), *_of_files]))
+
+
+def own_name(trainer: str) -> str:
+    """The name of a method by that of its trainer, here or in the original repository."""
+    name = ORIGINAL_NAMES.get(trainer, trainer)
+    return name if name in BUILT_IN else trainer
 
 
 def strangers() -> list[str]:

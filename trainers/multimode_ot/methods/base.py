@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -22,15 +23,17 @@ from ..backbone.class_tokens import check_classnames
 from ..backbone.clip import CLIP
 from ..backbone.precision import Precision
 from ..backbone.state_dicts import require_tensors
-from ..config import PRECISIONS, Check, Setting, Settings
+from ..config import PRECISIONS, Check, Original, Setting, Settings
 from ..regularisers import Seen
+from .fit import FitsBackbone, settings_path  # noqa: F401  (where others look for it)
 from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
 from .nonfinite import raise_for_nonfinite
+from .stages import Stage
 from .steps import Steps
 
 
-class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
+class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
     """Normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
 
     Args:
@@ -45,14 +48,24 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         name: the trainer's name; its settings are `TRAINER.<NAME IN CAPITALS>`.
         version: goes up when the same settings give other numbers.
         settings: its own settings; those of its bases are added.
+        originals: settings of the original repository's files and scripts that have another name,
+            place or form here, by their full keys there. train.py reads them where the method is
+            chosen. An `Original` of no key is accepted, with a word that it does nothing; all
+            that is neither here nor among the settings is refused.
         trains: what is trained, in a few words; "" for nothing.
         learned: the sides whose features depend on it, of "text" and "image".
+        views: how many augmentations of an image a training step wants; `Seen` has the others.
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
             rounding; "" if they do not.
+        stages: the runs that train it, in their order, which the scripts chain; none: one run.
+        no_new_classes: why classes without training images are nothing to it, as the end of a
+            sentence; "" where it can be tested on them.
         configs: another method, whose published configs the scripts take where it has none.
         steps: how its steps are taken, where that is not the usual way.
         checkpoint_name: directory of its checkpoints, as in the original repository.
         checkpoint_prefix: what the original's keys of the prompt learner start with.
+        checkpoint_leftovers: what those keys of the original's files start with that hold nothing
+            learned, besides CLIP's own weights and the buffers of a context.
 
     Attributes:
         classnames: the current classes.
@@ -63,16 +76,21 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
     version: ClassVar[int] = 1
     settings: ClassVar[Settings] = {
         "PREC": Setting("fp16", "how the frozen towers compute", one_of=PRECISIONS),
-        "REGULARISERS": Setting((), "what holds it back: " + ", ".join(regularisers.REGULARISERS)),
+        "REGULARISERS": regularisers.listing(),
         **regularisers.settings(),
     }
+    originals: ClassVar[Mapping[str, Original]] = {}
     trains: ClassVar[str] = ""
     learned: ClassVar[tuple[str, ...]] = ()
+    views: ClassVar[int] = 1
     batch_dependence: ClassVar[str] = ""
+    stages: ClassVar[tuple[Stage, ...]] = ()
+    no_new_classes: ClassVar[str] = ""
     configs: ClassVar[str] = ""
     steps: ClassVar[Steps] = Steps()
     checkpoint_name: ClassVar[str] = "prompt_learner"
     checkpoint_prefix: ClassVar[str] = ""
+    checkpoint_leftovers: ClassVar[tuple[str, ...]] = ()
 
     clip: CLIP
     prompt_learner: nn.Module
@@ -91,7 +109,7 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         self.clip, self.cfg, self.precision = clip, cfg, precision
         self.unique_names, self.dataset = unique_names, dataset
         self.regularisers = regularisers.build(cfg)
-        self._frozen_text = {}
+        self._frozen_text, self._wide = {}, []
         check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)
@@ -118,6 +136,12 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         """Refuse bad settings. Called before any data or weight is loaded."""
         check.declared(cls.all_settings())
         regularisers.check_listed(check, cls)
+
+    @classmethod
+    def training_files(cls, settings: CfgNode, dataset: str) -> dict[str, Path]:
+        """Files that training alone reads, by setting, as far as they are there: a run's record has
+        their content, not their names (`results.results_json.FREE_SETTINGS` lists these)."""
+        return {}
 
     def build_prompt_learner(self) -> nn.Module:
         """The module of all trained parameters, float32. Reads `self.clip` and `self.cfg`."""
@@ -161,6 +185,13 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         minimised, and each is shown by its name."""
         return {"cross_entropy": F.cross_entropy(seen.logits, seen.labels)}
 
+    def training_starts(self) -> None:
+        """Called before the first step: refuse here what only training needs.
+
+        Raises:
+            OSError, ValueError: it is not there.
+        """
+
     def change_gradients(self, trained: Sequence[Tensor]) -> None:
         """Change `.grad` of the trained tensors in place, before the optimiser's step."""
 
@@ -178,7 +209,8 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         """Called after the last step of epoch `epoch` (from 1) of `epochs`."""
 
     def training_ended(self) -> None:
-        """Called after the last epoch, before its checkpoint is saved and the model is tested."""
+        """Called after the last epoch, with the prompts that regularisers have left, before its
+        checkpoint is saved and the model is tested."""
 
     def training_state(self) -> dict[str, Any]:
         """What a checkpoint needs besides the prompts to go on from: tensors and plain data."""
@@ -211,20 +243,10 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
 
     # What all share.
 
-    def check_depth(self, key: str, text: bool, vision: bool) -> None:
-        """Refuse a depth for which the backbone has too few layers, and visual prompts on a ResNet.
-
-        Args:
-            key: the setting that holds the depth.
-            text, vision: which towers it rules.
-        """
-        check, clip = Check(self.cfg, settings_path(self.name)), self.clip
-        if vision and not clip.is_vit:
-            check.refuse(key, f"{clip.name} is a ResNet, which takes no visual prompts")
-        if text:
-            check.at_most(key, clip.text_layers, f"{clip.name} has so many text layers")
-        if vision:
-            check.at_most(key, clip.vision_layers, f"{clip.name} has so many visual layers")
+    def trained(self) -> list[nn.Parameter]:
+        """What the optimiser gets: parameters of the prompt learner, but those that a stage
+        leaves alone (`requires_grad` False)."""
+        return [p for p in self.prompt_learner.parameters() if p.requires_grad]
 
     def pop_unconverged(self) -> int:
         """Transport problems that hit the iteration cap since the last call."""
@@ -307,10 +329,10 @@ class PromptedCLIP(FrozenFeatures, nn.Module, ABC):
         state = self.unpacked(state)
         require_tensors(state)
         return load_prompts(
-            self.prompt_learner, state, self.prompt_keys(state), self.name, self.classnames
+            self.prompt_learner,
+            state,
+            self.prompt_keys(state),
+            self.name,
+            self.classnames,
+            self.checkpoint_leftovers,
         )
-
-
-def settings_path(name: str) -> str:
-    """Where a method's settings are in a whole config."""
-    return f"TRAINER.{name.upper()}"

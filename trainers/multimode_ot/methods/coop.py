@@ -6,15 +6,21 @@ K. Zhou, J. Yang, C. C. Loy, Z. Liu, "Learning to Prompt for Vision-Language Mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..config import Check, Setting, Settings
+from ..config import Check, Original, Setting, Settings
 from .prompts import CONTEXT_SETTINGS, ContextLearner, keep_classnames
 from .single_mode import LearnedContext
+
+# How the repositories that grew out of CoOp's name the settings that they share with it.
+OF_DESCENDANTS: Mapping[str, Original] = {
+    **{f"TRAINER.COOP.{key}": Original(key) for key in ("N_CTX", "CSC", "PREC")},
+    "TRAINER.COOP.ALPHA": Original(),
+}
 
 
 class CoOp(LearnedContext):
@@ -37,12 +43,12 @@ class CoOp(LearnedContext):
             check.refuse(
                 "CSC",
                 "the original has no class-specific context with initial words and ignores CSC; "
-                "set CSC False, or CTX_INIT ''",
+                f"set CSC False, or CTX_INIT {type(check.settings.CTX_INIT)()!r}",
             )
 
     def build_prompt_learner(self) -> ContextLearner:
         s = self.cfg
-        words = s.CTX_INIT.replace("_", " ")
+        words = (s.CTX_INIT or "").replace("_", " ")
         n_ctx = len(words.split()) or s.N_CTX
         learner = ContextLearner(
             self.clip, n_ctx, words, copies=(len(self.classnames),) if s.CSC else ()

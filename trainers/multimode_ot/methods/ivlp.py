@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 from ..backbone.clip import CLIP
 from ..config import Check, Setting, Settings
+from .loading import LoadReport
 from .prompts import ContextLearner, InBlockPrompts, Prompts, initial_sentence
 from .single_mode import LearnedContext
+
+VISUAL_TEACHER = "prompt_learner.ZS_image_encoder."  # in PromptSRC's files, otherwise as IVLP's
 
 
 class IndependentPromptLearner(nn.Module):
@@ -56,6 +59,7 @@ class IVLP(LearnedContext):
         "PROMPT_DEPTH_TEXT": Setting(9, "prompted layers of the text tower", least=1),
     }
     checkpoint_name = "VLPromptLearner"
+    checkpoint_leftovers = (VISUAL_TEACHER,)
     prompt_learner: IndependentPromptLearner
 
     @classmethod
@@ -79,6 +83,14 @@ class IVLP(LearnedContext):
     @property
     def prefix(self) -> str:
         return self.prompt_learner.prompt_learner.prefix
+
+    def remark_on(self, report: LoadReport) -> str:
+        if not any(VISUAL_TEACHER in key for key in report.ignored):
+            return ""
+        return (
+            "of PromptSRC's original, which averages frozen weights too, in half precision; the "
+            "prompts alone are taken, with CLIP's own weights, so its logits differ slightly"
+        )
 
     def prompt_keys(self, state: Mapping[str, Tensor]) -> dict[str, str]:
         return {k: k.removeprefix("module.") for k in state}

@@ -16,7 +16,7 @@ class LoadReport:
 
     Attributes:
         used: keys whose tensors were taken.
-        ignored: frozen CLIP weights and class-dependent buffers.
+        ignored: frozen CLIP weights, class-dependent buffers and what else is never trained.
         missed: trained parameters that the state dict does not have; they keep their values.
         unexpected: everything else in it.
     """
@@ -33,6 +33,7 @@ def load_prompts(
     targets: Mapping[str, str],
     method: str,
     classnames: Sequence[str],
+    leftovers: tuple[str, ...] = (),
 ) -> LoadReport:
     """Load what fits a prompt learner, as `PromptedCLIP.load_prompts` says.
 
@@ -40,11 +41,12 @@ def load_prompts(
         targets: keys of `state`, mapped to keys of `learner`.
         method: its name, for messages.
         classnames: of the model.
+        leftovers: what further keys start with that hold nothing learned.
     """
     own = learner.state_dict()
     used = tuple(k for k, target in targets.items() if target in own)
     others = [k for k in targets if k not in used]
-    ignored = tuple(k for k in others if _is_frozen_or_class_dependent(k))
+    ignored = tuple(k for k in others if _is_ignored(k.removeprefix("module."), leftovers))
     if own and not used:
         raise ValueError(
             f"the state dict holds no prompts of {method}: wanted {sorted(own)[:4]}..., "
@@ -76,7 +78,6 @@ _CLASS_BUFFERS = (
 _PROMPT_IN_TOWER = "VPT"
 
 
-def _is_frozen_or_class_dependent(key: str) -> bool:
-    key = key.removeprefix("module.")
+def _is_ignored(key: str, leftovers: tuple[str, ...]) -> bool:
     frozen = key.startswith(_FROZEN) and _PROMPT_IN_TOWER not in key
-    return frozen or key.rsplit(".", 1)[-1] in _CLASS_BUFFERS
+    return frozen or key.rsplit(".", 1)[-1] in _CLASS_BUFFERS or key.startswith(leftovers)

@@ -6,10 +6,11 @@ CVPR 2023 (arXiv 2210.03117).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..backbone.clip import CLIP
 from ..config import Setting, Settings
+from .base import LoadReport
 from .prompts import ContextLearner, Prompts, coupling, deep_prompts, initial_sentence
 from .single_mode import LearnedContext
 
@@ -45,9 +46,14 @@ class MaPLe(LearnedContext):
     }
     checkpoint_name = "MultiModalPromptLearner"
     checkpoint_prefix = "prompt_learner."
-    prompt_learner: CoupledPromptLearner
+    prompt_learner: Any  # a CoupledPromptLearner, or one with more beside it
 
-    def build_prompt_learner(self) -> CoupledPromptLearner:
+    def remark_on(self, report: LoadReport) -> str:
+        if any("adapter_image." in key for key in report.unexpected):
+            return f"these are prompts of CoPrompt, without its adapters {self.name} is another"
+        return ""
+
+    def build_prompt_learner(self) -> Any:
         s = self.cfg
         self.check_depth("PROMPT_DEPTH", text=True, vision=True)
         sentence = initial_sentence(s.CTX_INIT, s.N_CTX)

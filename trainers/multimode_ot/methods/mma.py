@@ -6,6 +6,7 @@ CVPR 2024.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from ..backbone.additions import Additions, AtBlock
 from ..backbone.clip import CLIP
-from ..config import PRECISIONS, Check, Setting, Settings
+from ..config import PRECISIONS, Check, Original, Setting, Settings
 from .adapted import AdaptedTowers
 from .base import settings_path
 
@@ -54,8 +55,7 @@ class AdapterLearner(nn.Module):
             int(i): partial(adapt, own=own[i], shared=shared, share=share)
             for i, shared in self.shared_adapter.items()
         }
-        blocks = tuple(AtBlock(beside=found.get(i + 1)) for i in range(layers))
-        return Additions(blocks, inputs=found.get(0))
+        return Additions(tuple(AtBlock(found.get(i + 1)) for i in range(layers)), found.get(0))
 
 
 def adapt(x: Tensor, own: Any, shared: nn.Module, share: float) -> Tensor:
@@ -71,7 +71,7 @@ class _ScaledGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, forth, back):
         ctx.back = back
-        return x.view_as(x) if forth == 1 else x * forth
+        return x * forth
 
     @staticmethod
     def backward(ctx, grad):
@@ -91,14 +91,16 @@ class MMA(AdaptedTowers):
         "ADAPTER_DIM": Setting(32, "width of an adapter's middle layer", least=1),
         "ADAPTER_SCALE": Setting(0.1, "share of an adapter in its block's output", above=0),
     }
+    originals: ClassVar[Mapping[str, Original]] = {
+        f"TRAINER.MMADAPTER.{key}": Original(key) for key in settings
+    }
     checkpoint_name = "adapter_learner"
     prompt_learner: AdapterLearner
 
     @classmethod
     def check_settings(cls, check: Check) -> None:
         super().check_settings(check)
-        end = check.settings.ADAPTER_END
-        check.at_most("ADAPTER_START", end, f"ADAPTER_END is {end}")
+        check.at_most("ADAPTER_START", check.settings.ADAPTER_END, "that is ADAPTER_END")
 
     def build_prompt_learner(self) -> AdapterLearner:
         s, clip = self.cfg, self.clip
@@ -112,8 +114,6 @@ class MMA(AdaptedTowers):
         return self.cfg.TEXT_CTX_INIT.replace("_", " ")
 
     def additions(self) -> tuple[Additions, Additions]:
-        learner, share, clip = self.prompt_learner, self.cfg.ADAPTER_SCALE, self.clip
-        return (
-            learner.additions(learner.text_adapter, clip.text_layers, share),
-            learner.additions(learner.visual_adapter, clip.vision_layers, share),
-        )
+        own, clip, share = self.prompt_learner, self.clip, self.cfg.ADAPTER_SCALE
+        text = own.additions(own.text_adapter, clip.text_layers, share)
+        return text, own.additions(own.visual_adapter, clip.vision_layers, share)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..backbone.encoders import encode_image, normalised
 from ..backbone.templates import class_templates
-from ..config import Setting, Settings
+from ..config import Check, Setting, Settings
 from .base import PromptedCLIP
 
 
@@ -29,6 +29,7 @@ class OnFeatures(PromptedCLIP):
         augmented: the features are of augmented images, as those that are trained on; else as those
             that are tested.
         fits_at_once: `fit` takes the place of the steps.
+        starts_anew: training makes all that is saved from the images, whatever was loaded before.
         templates: by `DATASET.NAME`, for the text side; "" has those of other data sets.
         raw_text: the text side is the mean of the templates' features as the encoder gives them,
             normalised neither before nor after (as TaskRes and CLAP have it); else the normalised
@@ -54,19 +55,29 @@ class OnFeatures(PromptedCLIP):
     }
     augmented: ClassVar[bool] = True
     fits_at_once: ClassVar[bool] = False
+    starts_anew: ClassVar[bool] = False
     templates: ClassVar[dict[str, tuple[str, ...]]] = {}
     raw_text: ClassVar[bool] = False
 
     encoded: Callable[[str], tuple[Tensor, Tensor]]
 
-    def text_side(self) -> Tensor:
-        """The frozen text features of the current classes, `(K, d)`, constant."""
+    def text_side(self, projection: Tensor | None = None) -> Tensor:
+        """The frozen text features of the current classes, `(K, d)`, constant; with another text
+        projection than CLIP's if one is given, `(w_t, d)`."""
         return self.frozen_text(
             class_templates(self.dataset, self.templates),
             unit=not self.raw_text,
             whole=not self.raw_text,
             raw_names=self.cfg.CLASS_NAMES == "raw",
+            projection=projection,
         )
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        super().check_settings(check)
+        for key, nothing in (("REGULARISERS", ()), ("VIEWS", 0)):
+            if cls.fits_at_once and check.settings[key]:
+                check.refuse(key, f"must be {nothing}, since {cls.name} takes no steps")
 
     def class_features(self) -> Any:
         return self.text_side()
@@ -88,10 +99,10 @@ class OnFeatures(PromptedCLIP):
         features = encode_image(self.clip, images, pooled_only=True)[:, 0, 0]
         return features.to(torch.promote_types(features.dtype, torch.float32))
 
-    def frozen_image(self, images: Tensor) -> Tensor:
-        return normalised(images) if images.ndim == 2 else super().frozen_image(images)
+    def frozen_image(self, images: Tensor, wide: bool = False) -> Tensor:
+        return normalised(images) if images.ndim == 2 else super().frozen_image(images, wide)
 
-    def pooled(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+    def pooled(self, image: Any, text: Any) -> tuple[Tensor, Tensor]:
         return normalised(image), normalised(text)
 
     # What a method may define.

@@ -11,7 +11,7 @@ import copy
 import itertools
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from ..backbone.clip import CLIP
 from ..config import Setting, Settings
 
 INIT_STD = 0.02
+USUAL_WORDS = "a photo of a"
 MOST_INITIALISED = 4  # longer contexts of both towers start at random, initial words or not
 CONTEXT_SETTINGS: Settings = {
     "N_CTX": Setting(16, "context vectors; with CTX_INIT: as many as it has words", least=1),
@@ -40,6 +41,12 @@ class Prompts(NamedTuple):
 
     text: list[Tensor]
     vision: list[Tensor]
+
+
+def usual_words(value: Any) -> Any:
+    """`CTX_INIT` as words; in the originals of KgCoOp and TCP it is True for the usual ones, and
+    False for none."""
+    return {True: USUAL_WORDS, False: ""}[value] if isinstance(value, bool) else value
 
 
 def random_prompt(*shape: int) -> nn.Parameter:
@@ -133,15 +140,39 @@ def keep_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
     learner.register_load_state_dict_pre_hook(compare)
 
 
-def put_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
-    """Put the class names into a buffer, as UTF-8 bytes of JSON."""
-    text = json.dumps(list(classnames), ensure_ascii=False).encode()
+def put_classnames(
+    learner: nn.Module, classnames: Sequence[str], ids: Sequence[str] | None = None
+) -> None:
+    """Put the class names, and the classes' ids if they have some, into a buffer, as UTF-8 bytes of
+    JSON: a list, or with ids `{"names": [...], "ids": [...]}`."""
+    content = list(classnames) if ids is None else {"names": list(classnames), "ids": list(ids)}
+    text = json.dumps(content, ensure_ascii=False).encode()
     learner.register_buffer(CLASS_NAMES, torch.tensor(list(text), dtype=torch.uint8))
 
 
 def class_names_in(kept: Tensor) -> list[str]:
-    """What `keep_classnames` has put into a buffer."""
-    return json.loads(bytes(kept.tolist()))
+    """What `put_classnames` has put into a buffer; `ValueError` if it holds something else."""
+    return _classes_in(kept)[0]
+
+
+def class_ids_in(kept: Tensor) -> list[str] | None:
+    """The ids that stand beside the class names; None if there are none."""
+    return _classes_in(kept)[1]
+
+
+def _classes_in(kept: Tensor) -> tuple[list[str], list[str] | None]:
+    try:
+        found = json.loads(bytes(kept.tolist()))
+    except (TypeError, ValueError):  # no bytes, or none of JSON
+        found = None
+    both = found if isinstance(found, dict) else {"names": found}
+    names, ids = both.get("names"), both.get("ids")
+    lists = [names] if ids is None else [names, ids]
+    if not all(isinstance(x, list) and all(isinstance(s, str) for s in x) for x in lists) or (
+        ids is not None and len(ids) != len(names)
+    ):
+        raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
+    return names, ids
 
 
 def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:
@@ -206,6 +237,7 @@ class MultiModePromptLearner(nn.Module):
             no such parameter.
         init_sentences: sentence `i` initialises text prompt `i` with its first `b` word
             embeddings; its other words stay frozen in the prompt.
+        vision_tokens: tokens of a visual prompt that is not coupled; `b` by default.
 
     Raises:
         ValueError: an init sentence with fewer than `b` tokens, or more sentences than prompts.
@@ -221,6 +253,7 @@ class MultiModePromptLearner(nn.Module):
         coupled: bool = True,
         init_sentences: Sequence[str] = (),
         temperature: float | None = None,
+        vision_tokens: int | None = None,
     ):
         super().__init__()
         if temperature is not None:
@@ -243,7 +276,7 @@ class MultiModePromptLearner(nn.Module):
         if coupled:
             self.proj, self.compound_prompt_projections = coupling(clip, depth)
         else:
-            vision_shape = (vision_prompts, n_ctx, clip.vision_width)
+            vision_shape = (vision_prompts, vision_tokens or n_ctx, clip.vision_width)
             self.ctx_vision = random_prompt(*vision_shape)
             self.compound_prompts_vision = deep_prompts(depth, *vision_shape)
 

@@ -6,7 +6,7 @@ CVPR 2024 (arXiv 2311.18231).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -17,13 +17,12 @@ from ..backbone.clip import CLIP
 from ..backbone.encoders import encode_text_pooled, normalised
 from ..backbone.tcp_templates import DEFAULT_PROMPT, TCP_PROMPTS, TCP_TEACHERS
 from ..backbone.templates import dataset_template
-from ..config import Check, Setting, Settings
+from ..config import Check, Original, Setting, Settings
 from ..regularisers import Seen
-from .prompts import CONTEXT_SETTINGS, ContextLearner
+from .prompts import CONTEXT_SETTINGS, USUAL_WORDS, ContextLearner, usual_words
 from .single_mode import LearnedContext
 
 TOKENS = 4  # of the context, and of a class
-WORDS = "a photo of a"
 
 
 class MetaNet(nn.Module):
@@ -64,6 +63,18 @@ class TCP(LearnedContext):
             layers_left=1,
         ),
     }
+    originals: ClassVar[Mapping[str, Original]] = {
+        **{f"TRAINER.COOP.{key}": Original(key) for key in ("N_CTX", "PREC")},
+        **{
+            f"TRAINER.{node}.CTX_INIT": Original("CTX_INIT", usual_words)
+            for node in ("COOP", "TCP")
+        },
+        # Which the original reads, if at all, to no effect: W as well, which is 8 there.
+        **dict.fromkeys(
+            [f"TRAINER.COOP.{k}" for k in ("W", "CSC", "ALPHA", "CLASS_TOKEN_POSITION")], Original()
+        ),
+        "TRAINER.COCOOP.PREC": Original(),
+    }
     sharing = False
     prompt_learner: ClassAwareLearner
 
@@ -72,8 +83,8 @@ class TCP(LearnedContext):
         super().check_settings(check)
         if check.settings.N_CTX != TOKENS:
             check.refuse("N_CTX", f"must be {TOKENS}: the prompts of all data sets are made for it")
-        if check.settings.CTX_INIT.replace("_", " ") not in ("", WORDS):
-            check.refuse("CTX_INIT", f"must be {WORDS!r}, or '' for a random start")
+        if check.settings.CTX_INIT.replace("_", " ") not in ("", USUAL_WORDS):
+            check.refuse("CTX_INIT", f"must be {USUAL_WORDS!r}, or '' for a random start")
 
     def build_prompt_learner(self) -> ClassAwareLearner:
         return ClassAwareLearner(self.clip, self.cfg.CTX_INIT.replace("_", " "))

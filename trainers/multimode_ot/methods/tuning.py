@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ..config import Setting, Settings
+from ..config import Check, Setting, Settings
 from .on_features import OnFeatures
 
 
@@ -29,6 +29,44 @@ class Tuned(OnFeatures):
     def tuning_images(self) -> tuple[Tensor, Tensor] | None:
         """Features `(N, d)` and labels `(N,)` to search on; None for fixed values."""
         return None if self.cfg.TUNE == "none" else self.encoded(self.cfg.TUNE)
+
+
+class BestEpoch(Tuned):
+    """With `TUNE none` the weights of the last epoch are kept, else those of the last epoch with
+    the best accuracy on the images."""
+
+    best: Mapping[str, Any] = {}  # its accuracy, epoch and weights so far
+
+    @classmethod
+    def check_settings(cls, check: Check) -> None:
+        super().check_settings(check)
+        if check.settings.TUNE != "none" and "weight_average" in check.settings.REGULARISERS:
+            check.refuse("TUNE", "one epoch's weights are kept, so no weight_average: use 'none'")
+
+    @torch.no_grad()
+    def epoch_ended(self, epoch: int, epochs: int) -> None:
+        images = self.tuning_images()
+        if images is None:
+            return
+        found = accuracy(self(images[0]), images[1])
+        if found >= self.best.get("accuracy", 0.0):
+            weights = {k: v.clone() for k, v in self.prompt_learner.state_dict().items()}
+            self.best = {"accuracy": found, "epoch": epoch, "weights": weights}
+
+    def training_ended(self) -> None:
+        if self.best:
+            self.prompt_learner.load_state_dict(self.best["weights"])
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        return {"epoch": self.best["epoch"]} if self.best else {}
+
+    def training_state(self) -> dict[str, Any]:
+        return {"best": self.best} if self.best else {}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        for key, value in state.items():
+            setattr(self, key, value)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

@@ -18,7 +18,7 @@ from .gradient_projection import GradientProjection
 from .template_consistency import TemplateConsistency
 from .weight_average import WeightAverage
 
-__all__ = ["REGULARISERS", "Regulariser", "Seen", "build", "check_listed", "settings"]
+__all__ = ["REGULARISERS", "Regulariser", "Seen", "build", "check_listed", "listing", "settings"]
 
 REGULARISERS: dict[str, type[Regulariser]] = {
     "template_consistency": TemplateConsistency,
@@ -26,6 +26,11 @@ REGULARISERS: dict[str, type[Regulariser]] = {
     "weight_average": WeightAverage,
     "gradient_projection": GradientProjection,
 }
+
+
+def listing(*usual: str) -> Setting:
+    """The setting that lists them, for a method that takes these by itself."""
+    return Setting(usual, "what holds it back: " + ", ".join(REGULARISERS))
 
 
 def settings() -> dict[str, Mapping[str, Setting]]:

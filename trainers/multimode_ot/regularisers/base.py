@@ -26,11 +26,14 @@ class Model(Protocol):
     @property
     def logit_scale(self) -> Tensor: ...
 
+    @property
+    def in_half(self) -> bool: ...
+
     def pooled(self, image: Any, text: Any) -> tuple[Tensor, Tensor]: ...
 
     def frozen_text(self, templates: tuple[str, ...], unit: bool = True) -> Tensor: ...
 
-    def frozen_image(self, images: Tensor) -> Tensor: ...
+    def frozen_image(self, images: Tensor, wide: bool = False) -> Tensor: ...
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Seen:
         labels: `(B,)`.
         image, text: what the method's `image_features` and `class_features` returned.
         logits: `(B, K)`, float32.
+        other_views: further augmentations of the same images, `views - 1` of the method.
     """
 
     model: Model
@@ -51,6 +55,7 @@ class Seen:
     image: Any
     text: Any
     logits: Tensor
+    other_views: Sequence[Tensor] = ()
 
     @cached_property
     def pooled(self) -> tuple[Tensor, Tensor]:
@@ -62,6 +67,13 @@ class Seen:
         """Untouched CLIP's features of the same images, `(B, d)`, unit vectors, constant; computed
         once a step for all who ask."""
         return self.model.frozen_image(self.images)
+
+    @cached_property
+    def wide_frozen_image(self) -> Tensor:
+        """The same in float32, whatever the towers compute in."""
+        if not self.model.in_half:
+            return self.frozen_image
+        return self.model.frozen_image(self.images, wide=True)
 
 
 class Regulariser:

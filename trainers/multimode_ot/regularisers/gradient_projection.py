@@ -23,7 +23,7 @@ class GradientProjection(Regulariser):
 
     The guide is the cross-entropy of the logits with zero-shot CLIP's soft labels at temperature
     `T`: `-(T^2 / B) sum_b sum_k softmax(q_b / T)_k log_softmax(l_b / T)_k`. CLIP sees the same
-    augmented images, in the precision of the towers (the authors': always float32).
+    augmented images, in float32 whatever the towers compute in.
     """
 
     settings: ClassVar[Mapping[str, Setting]] = {
@@ -35,7 +35,7 @@ class GradientProjection(Regulariser):
         model, temperature = seen.model, self.cfg.T
         template = dataset_template(model.dataset, PROGRAD_TEMPLATES)
         text = model.frozen_text((template,))  # (K, d)
-        teacher = model.logit_scale * seen.frozen_image @ text.T  # (B, K)
+        teacher = model.logit_scale * seen.wide_frozen_image @ text.T  # (B, K)
         agreement = (teacher / temperature).softmax(-1) * (seen.logits / temperature).log_softmax(
             -1
         )

@@ -110,6 +110,8 @@ def _facts(result: Result) -> Iterator[tuple[str, tuple, Any]]:
     for key, value in trained["settings"].items():
         if key not in _FREE_WITHIN_A_METHOD:
             yield key, own, value
+    for key, digest in trained.get("training_files", {}).items():
+        yield f"content of {key}", own, digest
     if result.get("weights") is not None and subset in ("base", "new"):
         yield "weights", (*own, result["seed"], "halves"), result["weights"]
 

@@ -39,10 +39,13 @@ class Cell:
 
     Attributes:
         every_seed: the only value holds for every seed, as that of a zero-shot method does.
+        untrained_classes: some of the classes are others than those that the method has parameters
+            for, and are classified by its frozen text side.
     """
 
     by_seed: Mapping[int, float] = field(default_factory=dict)
     every_seed: bool = False
+    untrained_classes: bool = False
 
     @property
     def mean(self) -> float:
@@ -85,7 +88,8 @@ def combine(parts: Sequence[Cell], function: Callable[[list[float]], float]) -> 
     varying = [set(part.by_seed) for part in parts if not part.every_seed]
     seeds = set.intersection(*varying) if varying else {min(min(p.by_seed) for p in parts)}
     values = {seed: function([part.at(seed) for part in parts]) for seed in sorted(seeds)}
-    return Cell(values, every_seed=not varying)
+    marked = any(part.untrained_classes for part in parts)
+    return Cell(values, every_seed=not varying, untrained_classes=marked)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from .results_json import harmonic_mean
 from .tree import (
     CHOSEN_ON_TEST,
     UNTRAINED,
+    UNTRAINED_CLASSES,
     heading,
     holding_for_every_seed,
     is_zero_shot,
@@ -106,6 +107,7 @@ def make_grid(results: list[dict[str, Any]], protocol: str, datasets: Sequence[s
     remarks = (
         _zero_shot_note(results),
         _weights_note(results),
+        untrained_classes(results),
         _skipped(results),
         few_classes(results),
         _other_split(results),
@@ -150,10 +152,11 @@ def cells_of(
             if is_zero_shot(found[0]) != is_zero_shot(r):
                 _refuse_both(row, column, found[0], r)
         values = {seed: r[measure or "accuracy"] for seed, r in by_seed.items()}
+        marked = any(r.get("new_is_zero_shot") for r in found)
         if holds(found[0]):
-            cells[row, column] = Cell(dict([*values.items()][:1]), every_seed=True)
+            cells[row, column] = Cell(dict([*values.items()][:1]), True, marked)
         else:
-            cells[row, column] = Cell(values)
+            cells[row, column] = Cell(values, False, marked)
     return cells
 
 
@@ -224,7 +227,22 @@ def _tested(r: Result) -> str:
         "none": "nothing trained",
     }
     chosen = words.get(rule, rule or "chosen")
-    return f"{chosen} on {split}" if split else chosen
+    tuned = selection.get("tuned")
+    if rule != "best_val" and tuned:
+        return f"{chosen}, hyper-parameters chosen on {tuned}"
+    also = f", hyper-parameters on {tuned}" if tuned and tuned != split else ""
+    return f"{chosen} on {split}{also}" if split else chosen
+
+
+def untrained_classes(results: Iterable[Result]) -> str:
+    """What the mark of such cells means, and whose they are; "" if there are none."""
+    rows = dict.fromkeys(row_label(r) for r in results if r.get("new_is_zero_shot"))
+    if not rows:
+        return ""
+    return (
+        f"{UNTRAINED_CLASSES} among the classes are some that the method ({', '.join(rows)}) has "
+        "learned nothing of: those are classified as zero-shot CLIP with its text side does"
+    )
 
 
 def few_classes(results: Iterable[Result]) -> str:

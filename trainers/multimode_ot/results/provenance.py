@@ -19,7 +19,7 @@ from yacs.config import CfgNode
 from ..config import flatten
 from ..files import write_json
 from .results_json import FILE_NAME as RESULTS
-from .results_json import LIST, is_idle, read_results
+from .results_json import FREE_SETTINGS, LIST, is_idle, read_results
 
 FILE_NAME = "run.json"
 READ_BYTES = 2**28  # 256 MB; hashed in a second where they are in memory, as they soon will be
@@ -84,7 +84,7 @@ def settings_of_run(cfg: CfgNode, trains: bool = True) -> dict[str, Any]:
         trains: whether the method has anything to train.
     """
     own = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
-    free = FREE | {own + "MEMORY_MB"}
+    free = FREE | {own + key for key in FREE_SETTINGS}
     found = {}
     for key, value in flatten(cfg).items():
         others = key.startswith("TRAINER.") and not key.startswith((own, "TRAINER.NAME"))
@@ -165,7 +165,8 @@ def data_of_run(dataset: Any, cfg: CfgNode, trains: bool = True) -> dict[str, An
     names = LISTS if trains else ("test",)
     data = {name: fingerprint(lists[name], cfg.DATASET.ROOT, content) for name in names}
     if trains:
-        by_bytes = cfg.TEST.FINAL_MODEL == "best_val"  # else nothing depends on it
+        tuned = cfg.TRAINER.get(cfg.TRAINER.NAME.upper(), {}).get("TUNE")
+        by_bytes = "val" in (tuned, cfg.TEST.FINAL_MODEL.removeprefix("best_"))  # else it is idle
         data["val"]["also_in_test"] = _shared(lists["val"], lists["test"], by_bytes)
     return {"classes": list(dataset.classnames), "data": data}
 
@@ -199,7 +200,7 @@ def _all_differences(
     old, new = there.get("backbone"), here.get("backbone")
     if old and new and old["sha256"] != new["sha256"]:
         yield Difference("backbone", _backbone(old), _backbone(new))
-    for part in () if testing else ("initial_weights", "classes"):
+    for part in () if testing else ("initial_weights", "training_files", "classes"):
         if part in there and part in here:
             yield Difference(part, there[part], here[part])
     old, new = there.get("data", {}), here.get("data", {})

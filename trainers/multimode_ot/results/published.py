@@ -151,3 +151,14 @@ def usual_datasets(protocol: str) -> frozenset[str]:
     return frozenset(
         c.dataset for c in columns if c.dataset != AVERAGE and c.metric != "source accuracy"
     )
+
+
+def published_methods(protocol: str) -> list[str]:
+    """The methods with a row of a protocol, by their names here, in the order of the file."""
+    return list(dict.fromkeys(row.our_name for row in published_rows(protocol)))
+
+
+def published_shots(protocol: str) -> list[int]:
+    """The numbers of shots that trained rows of a protocol have."""
+    cells = (cell for row in published_rows(protocol) for cell in row.cells.values())
+    return sorted({cell.shots for cell in cells if cell.shots})

@@ -17,9 +17,14 @@ from .tree import is_zero_shot, shots_of
 FILE_NAME = "defaults.yaml"
 # What the published programs leave at Dassl's default, where their configs name nothing else.
 HOST_DEFAULTS = {
+    "INPUT.AS_SEEN": "auto",
+    "INPUT.INTERPOLATION": "bilinear",
     "INPUT.RRCROP_SCALE": [0.08, 1.0],
     "DATALOADER.K_TRANSFORMS": 1,
     "DATALOADER.TRAIN_X.SAMPLER": "RandomSampler",
+    "DATALOADER.TRAIN_X.BATCH_SIZE": 32,
+    "OPTIM.NAME": "adam",
+    "OPTIM.LR": 3e-4,
     "OPTIM.WEIGHT_DECAY": 5e-4,
     "OPTIM.MOMENTUM": 0.9,
     "OPTIM.SGD_DAMPNING": 0,
@@ -27,7 +32,16 @@ HOST_DEFAULTS = {
     "OPTIM.ADAM_BETA1": 0.9,
     "OPTIM.ADAM_BETA2": 0.999,
     "OPTIM.STAGED_LR": False,
+    "OPTIM.MAX_EPOCH": 10,
+    "OPTIM.LR_SCHEDULER": "single_step",
+    "OPTIM.STEPSIZE": [-1],
+    "OPTIM.GAMMA": 0.1,
+    "OPTIM.WARMUP_EPOCH": -1,
+    "OPTIM.WARMUP_TYPE": "linear",
+    "OPTIM.WARMUP_CONS_LR": 1e-5,
+    "OPTIM.WARMUP_MIN_LR": 1e-5,
     "OPTIM.WARMUP_RECOUNT": True,
+    "TRAIN.COUNT_ITER": "train_x",
 }
 _BESIDES = (*FREE_IN_TESTS, "SEED")  # compared otherwise, or of no effect
 
@@ -39,10 +53,16 @@ class PublishedConfigs:
         folder: with `defaults.yaml`, which names the config of each method, protocol, data set and
             number of shots, and with `trainers/` and `datasets/`.
         defaults: the settings of a method that its configs need not name, by their full keys.
+        in_stages: whether a method is trained from prompts of an earlier run.
     """
 
-    def __init__(self, folder: Path, defaults: Callable[[str], Mapping[str, Any]]):
-        self.folder, self.defaults = folder, defaults
+    def __init__(
+        self,
+        folder: Path,
+        defaults: Callable[[str], Mapping[str, Any]],
+        in_stages: Callable[[str], bool] = lambda method: False,
+    ):
+        self.folder, self.defaults, self.in_stages = folder, defaults, in_stages
 
     @cached_property
     def _table(self) -> Mapping[str, Any]:
@@ -72,8 +92,9 @@ class PublishedConfigs:
         file = self.folder / "trainers" / result["method"] / f"{name}.yaml"
         if not name or not file.is_file():
             return "no config is known to be the published one"
-        if record.get("initial_weights"):
-            return "other settings: training started from given weights"
+        if bool(record.get("initial_weights")) != self.in_stages(result["method"]):
+            start = "given weights" if record["initial_weights"] else "no earlier stage's weights"
+            return f"other settings: training started from {start}"
         wanted = HOST_DEFAULTS | dict(self.defaults(result["method"])) | _settings(file)
         for key, here in record["settings"].items():
             if key in wanted and key not in FREE and not key.startswith(_BESIDES):

@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from .grid import Cell, Column, Grid
 from .measures import MEASURES
-from .tree import CHOSEN_ON_TEST
+from .tree import CHOSEN_ON_TEST, UNTRAINED_CLASSES
 
 MARKS = {  # best and second of a column, where a format can show it
     "markdown": ("**{}**", "<u>{}</u>"),
@@ -57,7 +57,10 @@ def render(grid: Grid, style: str, interval: str = "std") -> str:
     text = tabulate(rows, headers, tablefmt=KINDS[style], disable_numparse=True)
     lines = [f"{line}." for line in (*grid.note.splitlines(), _spread_note(usual, interval))]
     whole = f"{text}\n\n{below(lines, style)}"
-    return whole.replace("±", r"$\pm$") if style == "latex" else whole
+    if style == "latex":
+        for sign, written in {"±": r"$\pm$", UNTRAINED_CLASSES: r"$^\dagger$"}.items():
+            whole = whole.replace(sign, written)
+    return whole
 
 
 def _digits(column: Column) -> int:
@@ -103,7 +106,16 @@ def _cell_text(cell: Cell, column: Column, interval: str, usual: int) -> str:
     text = cell.text(digits)
     if count > 1 and not math.isnan(spread) and not (column.measure and spread == 0):
         text += f" ± {spread:.{digits}f}"
+    if _is_marked(cell, column):
+        text += UNTRAINED_CLASSES
     return text if count == usual else f"{text} (n={count})"
+
+
+def _is_marked(cell: Cell, column: Column) -> bool:
+    """Of costs there is nothing to mark."""
+    return cell.untrained_classes and (
+        not column.measure or MEASURES[column.measure].best is not None
+    )
 
 
 def records(grid: Grid, interval: str) -> list[dict[str, Any]]:
@@ -121,12 +133,18 @@ def records(grid: Grid, interval: str) -> list[dict[str, Any]]:
                 "seeds": None if row else len(cell.by_seed),
                 "by_seed": {} if row else dict(cell.by_seed),
             }
+            if _has_marks(grid):
+                record["new_is_zero_shot"] = _is_marked(cell, column)
             if row:
                 found = row.cells.get(column)
                 record |= {"rerun_by": row.rerun_by, "backbone": row.backbone}
                 record |= {key: getattr(found, key, None) for key in ORIGIN}
             records.append(record)
     return records
+
+
+def _has_marks(grid: Grid) -> bool:
+    return any(cell.untrained_classes for cell in grid.cells.values())
 
 
 def _or_none(value: float) -> float | None:
@@ -140,6 +158,7 @@ def _json(grid: Grid, interval: str) -> str:
 def csv_names(grid: Grid, interval: str) -> list[str]:
     """The columns that a table has as CSV."""
     own = ["method", "dataset", "metric", "mean", interval, "seeds"]
+    own += ["new_is_zero_shot"] if _has_marks(grid) else []
     return own + (["rerun_by", "backbone", *ORIGIN] if grid.published else [])
 
 

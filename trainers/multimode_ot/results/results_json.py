@@ -34,6 +34,9 @@ _NOT_COMPARED = {
     "DATALOADER.NUM_WORKERS",
     "DATALOADER.CACHE_MB",
 }
+# Of a method's own settings those that change no result, or that name files whose content a run's
+# record has.
+FREE_SETTINGS = ("MEMORY_MB", "DESCRIPTIONS")
 LIST = "REGULARISERS"  # the setting that lists a method's parts
 # What must agree between methods that share a table.
 _COMMON = (
@@ -68,10 +71,9 @@ def config_hash(cfg: CfgNode, trains: bool = True) -> str:
             if k not in _NOT_COMPARED and k.split(".")[0] not in _NOT_COMPARED
         }
     own = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
+    free = {own + key for key in FREE_SETTINGS}
     whole |= {
-        k: v
-        for k, v in flat.items()
-        if k.startswith(own) and k != own + "MEMORY_MB" and not is_idle(k, cfg)
+        k: v for k, v in flat.items() if k.startswith(own) and k not in free and not is_idle(k, cfg)
     }
     if not whole.get(own + LIST):  # the digest that such runs had before there were any
         whole.pop(own + LIST, None)

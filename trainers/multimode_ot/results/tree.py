@@ -23,6 +23,7 @@ FOLDERS = {
     "domain": "evaluation",
 }
 CHOSEN_ON_TEST, UNTRAINED = " (chosen on test)", " (untrained)"
+UNTRAINED_CLASSES = "†"  # behind a number
 # `evaluation/CoOp/vit_b16_16shots_from_digits`: the folder of a transfer says where prompts are
 # from, ImageNet if it names nothing.
 _ORIGIN = re.compile(r".*_(?P<shots>-?\d+)shots(?:_from_(?P<source>.+))?")
@@ -94,16 +95,17 @@ def collect(
 
 
 def is_zero_shot(result: Mapping[str, Any]) -> bool:
-    """Whether a result is of a method that trains nothing.
+    """Whether a result is of a method that learns nothing from training images.
 
-    Files say so by `trained_parameters` 0. Older ones lack it: there a method that trains nothing
-    has epoch 0 and 0 shots, and a trained one has -1 or at least 1 shot, or 0 shots (which are all
-    images, as -1 are) and a later epoch. Of a file without epoch, whoever collected it was told.
-    Untrained prompts of a method that trains them are no zero-shot method.
+    Files say so by `trained_parameters` 0 and the selection rule `none`, if they have one (what
+    only collects images has another). Older ones lack the first: there it has epoch 0 and 0 shots,
+    and a trained method -1 or at least 1 shot, or 0 shots (all images) and a later epoch. Of a file
+    without epoch, whoever collected it was told. Untrained prompts are no zero-shot method.
     """
     trained = result.get("trained_parameters")
     if trained is not None:
-        return trained == 0
+        rule = (result.get("selection") or {}).get("rule") or "none"
+        return trained == 0 and rule == "none"
     if result["shots"] != 0 or row_label(result).endswith(UNTRAINED):
         return False
     epoch = result.get("epoch")
@@ -276,6 +278,7 @@ _LATER_FIELDS = {
         "a list of names",
     ),
     "selection": (lambda value: isinstance(value, dict), "an object"),
+    "new_is_zero_shot": (lambda value: isinstance(value, bool), "true or false"),
 }
 _SELECTION = {
     "rule": (lambda value: value is None or _is_name(value), "a name or null"),

@@ -28,26 +28,13 @@ from typing import Any
 from .grid import Column, Grid, student
 from .protocol_tables import headings
 from .published import PublishedCell, PublishedRow, backbone_name
+from .published_sizes import SIZES, classes_of
 from .tree import AVERAGE, is_zero_shot, row_label, shots_of
 
 Result = Mapping[str, Any]
 TOLERANCE = 0.1  # points, of what trains nothing
 ROUNDING = 0.005  # points
 AGREES, DIFFERS, NOT_COMPARABLE = "agrees", "differs", "not comparable"
-# Classes and test images of the published data sets (CoOp's splits).
-SIZES = {
-    "Caltech101": (100, 2465),
-    "OxfordPets": (37, 3669),
-    "StanfordCars": (196, 8041),
-    "OxfordFlowers": (102, 2463),
-    "Food101": (101, 30300),
-    "FGVCAircraft": (100, 3333),
-    "SUN397": (397, 19850),
-    "DescribableTextures": (47, 1692),
-    "EuroSAT": (10, 8100),
-    "UCF101": (101, 3783),
-    "ImageNet": (1000, 50000),
-}
 
 
 @dataclass(frozen=True)
@@ -175,7 +162,7 @@ def _images(r: Result) -> Iterator[str]:
     if r["dataset"] not in SIZES:
         return
     classes, images = SIZES[r["dataset"]]
-    wanted = {"base": math.ceil(classes / 2), "new": classes // 2}.get(r["subset"], classes)
+    wanted = classes_of(classes, r["subset"])
     here = r.get("made_of", {}).get("classes")
     if here is not None and len(here) != wanted:
         yield f"other classes: {wanted} published, {len(here)} here"

@@ -21,6 +21,7 @@ from ..backbone.class_tokens import one_prompt
 from ..backbone.clip import load_clip
 from ..methods.base import PromptedCLIP
 from ..methods.build import build_model, settings_of
+from ..methods.class_bound import ClassBound
 from ..methods.on_features import OnFeatures
 from .checkpoints import (
     BEST,
@@ -32,6 +33,7 @@ from .checkpoints import (
     take_state,
 )
 from .checks import check_config, load_into, try_settings
+from .class_ids import wordnet_ids
 from .evaluation import Predictions
 from .features import FeatureBatches, encode, encode_training_images
 from .optimisation import build_optimisation, training_loader
@@ -75,9 +77,11 @@ class PromptTrainer(TrainerX):
             print(f"Of the classes {', '.join(map(repr, names))} only the first can be predicted")
         self.model = build_model(name, clip, classnames, cfg, self.device, unique_names=False)
         self.class_features: Any = None
+        ids = wordnet_ids(self.dm.dataset) if isinstance(self.model, ClassBound) else None
+        if ids:
+            self.model.identify(ids)
 
-        learner = self.model.prompt_learner
-        trained = sum(p.numel() for p in learner.parameters())
+        trained = sum(p.numel() for p in self.model.trained())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
         if cfg.MODEL.INIT_WEIGHTS:
             initial = read_checkpoint(cfg.MODEL.INIT_WEIGHTS)
@@ -131,7 +135,9 @@ class PromptTrainer(TrainerX):
             return
         if self.cfg.TEST.FINAL_MODEL == "best_val":
             self._require_validation_images("TEST.FINAL_MODEL", "best_val", "last_step")
+        self.model.training_starts()
         if isinstance(self.model, OnFeatures):
+            self._require_start(self.model)
             self._require_images_to_tune_on()
             self._prepare_features(self.model)
         self.run.trains = True
@@ -145,12 +151,27 @@ class PromptTrainer(TrainerX):
                 f"images do not stand in for them: use {instead!r}, or give it some"
             )
 
+    def _require_start(self, model: OnFeatures) -> None:
+        """Refuse initial weights that training cannot go on from."""
+        key = f"MODEL.INIT_WEIGHTS {self.cfg.MODEL.INIT_WEIGHTS!r}"
+        if self.cfg.MODEL.INIT_WEIGHTS and model.starts_anew:
+            raise ValueError(
+                f"{key}: {model.name} is made of its training images anew: leave it out, or "
+                "evaluate with --eval-only"
+            )
+        if model.new_is_zero_shot:
+            raise ValueError(
+                f"{key} has no rows for some of the classes, which could not be trained: use "
+                "weights of these classes"
+            )
+
     def _require_images_to_tune_on(self) -> None:
         key = f"TRAINER.{self.method.name.upper()}.TUNE"
         if self.run.tuned_on() != "val":
             return
         self._require_validation_images(key, "val", "none")
-        if self.run.record["data"].get("val", {}).get("also_in_test"):
+        val = self.run.record["data"]["val"]
+        if val["also_in_test"] == val["images"]:
             raise ValueError(
                 f"{key} 'val': the validation images of {self.cfg.DATASET.NAME} are its test images"
                 ", so nothing may be chosen on them: use 'none'"
@@ -176,8 +197,12 @@ class PromptTrainer(TrainerX):
             except ValueError as error:
                 raise ValueError(f"{self.cfg.RESUME or self.output_dir}: {error}") from None
 
-    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor | list[Tensor], Tensor]:
+        """Images, of several views a list, and labels."""
+        images, labels = batch["img"], batch["label"].to(self.device)
+        if isinstance(images, Tensor):
+            return images.to(self.device), labels
+        return [view.to(self.device) for view in images], labels
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         try:
@@ -204,9 +229,9 @@ class PromptTrainer(TrainerX):
         for part in self.model.regularisers.values():
             part.epoch_ended(self.model, epoch, epochs)
         if epoch == epochs:
-            self.model.training_ended()
             for part in self.model.regularisers.values():
                 part.training_ended(self.model)
+            self.model.training_ended()
         keep_state(self.sched, self._parts)
 
     def _report_unconverged(self, where: str) -> None:

@@ -33,9 +33,10 @@ def build_optimisation(model: PromptedCLIP, optim: CfgNode, iterations: int) -> 
         optim: the node `OPTIM`.
         iterations: of the whole training, for schedules by iteration.
     """
-    if not any(p.requires_grad for p in model.prompt_learner.parameters()):
+    trained = model.trained()
+    if not trained:
         return None, NoSchedule()
-    optimizer = build_optimizer(model.prompt_learner, optim)
+    optimizer = build_optimizer(trained, optim)
     for group in optimizer.param_groups:
         group.update(model.optimiser_arguments())
     if not model.steps.by_iteration:

@@ -20,13 +20,14 @@ def training_step(
     model: PromptedCLIP,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
-    images: Tensor,
+    images: Tensor | Sequence[Tensor],
     labels: Tensor,
 ) -> dict[str, float]:
     """One update of what `model` trains.
 
     Args:
-        images: `(B, 3, H, W)`, normalised, on the model's device.
+        images: `(B, 3, H, W)`, normalised, on the model's device; of a method that wants several
+            views a list of so many, the learned side's first.
         labels: `(B,)`, likewise.
 
     Returns:
@@ -35,10 +36,17 @@ def training_step(
 
     Raises:
         FloatingPointError: NaN or Inf in the forward pass, the loss or a guide; nothing is updated.
-        ValueError: a loss term of a name that is taken, or that is no scalar.
+        ValueError: another number of views, a loss term of a name that is taken, or that is no
+            scalar.
     """
-    image, text, logits = model.see(images)
-    terms, guides = _scalars(model, Seen(model, images, labels, image, text, logits))
+    first, *others = views = [images] if isinstance(images, Tensor) else list(images)
+    if len(views) != model.views:
+        raise ValueError(
+            f"{model.name} trains on {model.views} views of an image, got {len(views)}"
+        )
+    image, text, logits = model.see(first)
+    seen = Seen(model, first, labels, image, text, logits, others)
+    terms, guides = _scalars(model, seen)
     loss = functools.reduce(torch.add, terms.values())
     optimizer.zero_grad()
     trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
@@ -53,7 +61,8 @@ def training_step(
     summary = _read(loss, terms, guides, logits, labels)
     broken = [name for name, value in summary.items() if not math.isfinite(value)]
     if broken:
-        model.diagnose(images)
+        for view in views:
+            model.diagnose(view)
         raise FloatingPointError(f"NaN or Inf in the step's {', '.join(broken)}")
     if model.changes_gradients:
         _change_gradients(model, optimizer, scaler, trained, guided)

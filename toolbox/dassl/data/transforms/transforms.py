@@ -10,13 +10,15 @@ from torchvision import transforms as T
 from torchvision.transforms import InterpolationMode
 from yacs.config import CfgNode
 
+from .randaugment import RandAugment
+
 _LEFT_OUT = (
     "instance_norm random_translation cutout gaussian_noise imagenet_policy cifar10_policy "
-    "svhn_policy randaugment randaugment_fixmatch randaugment2"
+    "svhn_policy randaugment_fixmatch randaugment2"
 ).split()
 AVAI_CHOICES = (
     "random_flip random_resized_crop normalize random_crop center_crop colorjitter "
-    "randomgrayscale gaussian_blur"
+    "randomgrayscale gaussian_blur randaugment"
 ).split() + _LEFT_OUT
 INTERPOLATION_MODES = {
     "bilinear": InterpolationMode.BILINEAR,
@@ -86,6 +88,9 @@ def _train_steps(inp: CfgNode, chosen: Sequence[str]) -> list[tuple]:
         steps.append((crop, f"random resized crop (size={size}, scale={scale})"))
     if "random_flip" in chosen:
         steps.append((T.RandomHorizontalFlip(), "random flip"))
+    if "randaugment" in chosen:
+        n, m = inp.RANDAUGMENT_N, inp.RANDAUGMENT_M
+        steps.append((RandAugment(n, m), f"randaugment (n={n}, m={m})"))
     if "colorjitter" in chosen:
         b, c, s, h = inp.COLORJITTER_B, inp.COLORJITTER_C, inp.COLORJITTER_S, inp.COLORJITTER_H
         line = f"color jitter (brightness={b}, contrast={c}, saturation={s}, hue={h})"
