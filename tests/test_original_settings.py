@@ -29,9 +29,21 @@ TRAINER:
     GPA_MEAN: 6
     GPA_STD: 10
 """
+MMA = """
+TRAINER:
+  MMADAPTER:
+    TEXT_CTX_INIT: "a photo of a"
+    PREC: "amp"
+    ADAPTER_START: 2
+    ADAPTER_END: 4
+    ADAPTER_DIM: 16
+    ADAPTER_SCALE: 0.001
+"""
 # What the scripts of the original repositories add to their files.
 SCRIPTS = {
     "KgCoOp": "TRAINER.COOP.N_CTX 4 TRAINER.COOP.CSC False TRAINER.COOP.W 8.0 "
+    "TRAINER.COOP.CLASS_TOKEN_POSITION end",
+    "TCP": "TRAINER.COOP.N_CTX 4 TRAINER.COOP.CSC False TRAINER.COOP.W 1.0 "
     "TRAINER.COOP.CLASS_TOKEN_POSITION end",
     "ProGrad": "TRAINER.COOP.N_CTX 16 TRAINER.COOP.CSC False LOSS.LAMBDA 0.8 "
     "TRAINER.COOP.CLASS_TOKEN_POSITION end",
@@ -82,6 +94,20 @@ def test_promptsrcs_file_sets_what_its_parts_have(read, capfd):
     assert (consistency.TEXT_WEIGHT, consistency.IMAGE_WEIGHT) == (20.0, 10.0)
     assert (own.WEIGHT_AVERAGE.MEAN, own.WEIGHT_AVERAGE.STD) == (6.0, 10.0)
     assert not capfd.readouterr().out
+
+
+def test_mmas_file_sets_what_is_mmas_own(read, capfd):
+    own = read("MultiModalAdapter", MMA, "TRAINER.MMADAPTER.PREC", "fp32").TRAINER.MMA
+    assert (own.TEXT_CTX_INIT, own.PREC) == ("a photo of a", "fp32")
+    assert (own.ADAPTER_START, own.ADAPTER_END, own.ADAPTER_DIM) == (2, 4, 16)
+    assert own.ADAPTER_SCALE == 0.001
+    assert not capfd.readouterr().out
+
+
+def test_tcps_script_does_not_set_the_weight_that_the_original_never_reads(read, capfd):
+    own = read("TCP", KGCOOP, *SCRIPTS["TCP"].split()).TRAINER.TCP
+    assert (own.CTX_INIT, own.N_CTX, own.W) == ("a photo of a", 4, 8.0)
+    assert "TRAINER.COOP.W 1.0 does nothing" in capfd.readouterr().out.replace("'", "")
 
 
 def test_the_same_keys_are_coops_where_coop_is_chosen(read):

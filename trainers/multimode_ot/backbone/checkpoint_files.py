@@ -47,7 +47,8 @@ _INERT = [
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """A checkpoint's dictionary, on the CPU; its `state_dict` is there, its `epoch` maybe.
 
-    A bare state dict is taken as one.
+    A bare state dict is taken as one, and so is a file of CLIP-LoRA's program, which `load_prompts`
+    unpacks.
 
     Raises:
         FileNotFoundError: no such file.
@@ -71,6 +72,8 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     checkpoint = content if "state_dict" in content else {"state_dict": content}
+    if set(content) == {"weights", "metadata"}:
+        return checkpoint
     try:
         require_tensors(checkpoint["state_dict"])
     except ValueError as error:

@@ -233,6 +233,10 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         """Keys of the original repository in `state`, mapped to keys of `prompt_learner`."""
         return {k: k.removeprefix("module.").removeprefix("prompt_learner.") for k in state}
 
+    def unpacked(self, state: Any) -> Any:
+        """The state dict in a file of the original's own layout; any other as it is."""
+        return state
+
     def remark_on(self, report: LoadReport) -> str:
         """What who loads such a state dict must know; "" for nothing."""
         return ""
@@ -322,6 +326,7 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
             ValueError: it is no state dict, holds no prompt of this method, one of another shape,
                 or prompts that belong to other classes.
         """
+        state = self.unpacked(state)
         require_tensors(state)
         return load_prompts(
             self.prompt_learner,

@@ -21,6 +21,7 @@ from ..backbone.clip import CLIP
 from ..config import Setting, Settings
 
 INIT_STD = 0.02
+USUAL_WORDS = "a photo of a"
 MOST_INITIALISED = 4  # longer contexts of both towers start at random, initial words or not
 CONTEXT_SETTINGS: Settings = {
     "N_CTX": Setting(16, "context vectors; with CTX_INIT: as many as it has words", least=1),
@@ -40,6 +41,12 @@ class Prompts(NamedTuple):
 
     text: list[Tensor]
     vision: list[Tensor]
+
+
+def usual_words(value: Any) -> Any:
+    """`CTX_INIT` as words; in the originals of KgCoOp and TCP it is True for the usual ones, and
+    False for none."""
+    return {True: USUAL_WORDS, False: ""}[value] if isinstance(value, bool) else value
 
 
 def random_prompt(*shape: int) -> nn.Parameter:
