@@ -1,7 +1,10 @@
 """`build_model` as who knows only the papers' repositories calls it."""
 
 import pytest
+import torch
 from multimode_ot import build_model, extend_cfg
+from multimode_ot.regularisers.weight_average import gaussian_weights
+from multimode_ot.training.step import epoch_ended
 from yacs.config import CfgNode
 
 
@@ -29,3 +32,15 @@ def test_words_may_be_the_originals_boolean(method, original, words):
     model = build_model(method, "demo-vit", ["red fox"], cfg)
     assert words == model.cfg.CTX_INIT
     assert node.CTX_INIT is original
+
+
+def test_a_loop_of_ones_own_gets_the_average_of_its_epochs():
+    model = build_model("PromptSRC", "demo-vit", ["red fox"])
+    weights, ctx = gaussian_weights(3, 15.0, 1.0), model.prompt_learner.prompt_learner.ctx
+    expected = torch.zeros_like(ctx)
+    for epoch in (1, 2, 3):
+        with torch.no_grad():
+            ctx.add_(epoch)
+            expected += weights[epoch - 1] * ctx
+        epoch_ended(model, epoch, 3)
+    torch.testing.assert_close(ctx.detach(), expected)
