@@ -126,8 +126,6 @@ class PromptTrainer(TrainerX):
         loader = self.val_loader if split == "val" else self.test_loader
         # A resumed run comes here at another moment, and must draw the same numbers after it.
         with torch.random.fork_rng(devices=[]):
-            # A resumed run may encode them at another moment, and draws what the whole one did.
-        with torch.random.fork_rng(devices=[]):
             features, labels = encode(model, loader, 1, f"the {split} images")
         return features[0], labels
 
