@@ -15,9 +15,10 @@ from typing import Any
 from fewshot_datasets import PUBLISHED
 from fewshot_datasets.check import check, config_name
 from fewshot_datasets.findings import Finding
-from jobs import Job, data_root, method_and_options, train
-from multimode_ot.methods import method_names
+from jobs import Job, data_root, method_and_options
+from multimode_ot.methods import find_method, method_names
 from multimode_ot.results.published import published_methods, published_shots
+from multimode_ot.results.results_json import FREE_SETTINGS
 from preparation import unusable
 from protocol_runs import IMAGENET, IMAGENET_VARIANTS, TARGETS, runs_of, source_name, trained_job
 from runs import Run
@@ -47,8 +48,9 @@ class Plan:
 
     @cached_property
     def runs(self) -> list[Run]:
-        """Each once: targets of a transfer share its training."""
-        return list({run.directory: run for runs in self.groups for run in runs}.values())
+        """Each once, with those of earlier stages: targets of a transfer share its training."""
+        every = (each for runs in self.groups for run in runs for each in (*_earlier(run), run))
+        return list({run.directory: run for run in every}.values())
 
     @property
     def by_method(self) -> list[Run]:
@@ -68,9 +70,8 @@ class Plan:
         found: dict[Any, CfgNode | Exception] = {}
         for run in self.runs:
             if kind_of(run) not in found:
-                words = run.job.words(run.dataset, run.options)
                 try:
-                    found[kind_of(run)] = train.setup_cfg(train.parse_arguments(words))
+                    found[kind_of(run)] = run.config
                 except (OSError, ValueError) as error:
                     found[kind_of(run)] = error
         return found
@@ -96,13 +97,20 @@ class Plan:
 
     @cached_property
     def refused(self) -> list[str]:
-        """A line for each method whose settings are refused: a file that they name is not here."""
-        errors = {
-            f"{run.job.label}: {error}": None
-            for run in self.runs
-            if isinstance(error := self.settings[kind_of(run)], Exception)
-        }
-        return list(errors)
+        """A line for each method whose settings are refused, since a file that they name is not
+        here, or none is named that training reads."""
+        lines: dict[str, None] = {}
+        for run in self.runs:
+            cfg = self.settings[kind_of(run)]
+            if isinstance(cfg, Exception):
+                lines[f"{run.job.label}: {cfg}"] = None
+            elif run.trains and run.model is None and _lacks_files(cfg):
+                own = cfg.TRAINER[run.job.method.upper()]
+                keys = [k for k in FREE_SETTINGS if isinstance(own.get(k), str)]
+                named = " or ".join(f"TRAINER.{run.job.method.upper()}.{key}" for key in keys)
+                what = f"{run.job.label} on {run.job.dataset}: missing files that training reads"
+                lines[f"{what} (--set {named} PATH)"] = None
+        return list(lines)
 
     @cached_property
     def missing_weights(self) -> dict[str, Path | None]:
@@ -115,7 +123,24 @@ class Plan:
 
 def kind_of(run: Run) -> tuple[Any, ...]:
     """What the runs of one method with one config file have in common."""
-    return run.job.method, run.job.options, run.job.config_file
+    return run.job.method, run.job.options, run.job.config_file, run.stage
+
+
+def _earlier(run: Run) -> list[Run]:
+    try:
+        return run.earlier
+    except (OSError, ValueError):  # of refused settings, which the plan says
+        return []
+
+
+def _lacks_files(cfg: CfgNode) -> bool:
+    """Whether training reads files and none is there."""
+    from multimode_ot.methods.base import PromptedCLIP
+
+    method = find_method(cfg.TRAINER.NAME)
+    if method.training_files.__func__ is PromptedCLIP.training_files.__func__:
+        return False
+    return not method.training_files(cfg.TRAINER[method.name.upper()], cfg.DATASET.NAME)
 
 
 def make_plan(
@@ -124,6 +149,7 @@ def make_plan(
     datasets: Sequence[str] = (),
     seeds: Sequence[int] = (),
     shots: Sequence[int] = (),
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> Plan:
     """The plan of a table; what is not named is as published.
 
@@ -131,6 +157,7 @@ def make_plan(
         methods: as scripts name them (`CoOp+weight_average`); none: those of this package that have
             a published row in the table.
         datasets: config or reader names.
+        pairs: further settings, of one method (`TRAINER.<METHOD>.KEY`) or of all.
 
     Raises:
         ValueError: an unknown name, a named method without a config for the table, or CONFIG.
@@ -146,7 +173,8 @@ def make_plan(
     jobs: list[Job] = []
     left_out = []
     for word in words:
-        method, options = method_and_options(word, "--methods")
+        method, added = method_and_options(word, "--methods")
+        options = (*added, *(each for pair in pairs if _is_for(method, pair[0]) for each in pair))
         own = [
             Job(protocol, method, 1, dataset, number, options)
             for dataset in names
@@ -165,6 +193,10 @@ def make_plan(
     jobs.sort(key=lambda job: (names.index(job.dataset), job.shots))
     chosen = list(seeds or SEEDS)
     return Plan(protocol, jobs, names, numbers, chosen, list(_groups(jobs, chosen)), left_out)
+
+
+def _is_for(method: str, key: str) -> bool:
+    return not key.startswith("TRAINER.") or key.startswith(f"TRAINER.{method.upper()}.")
 
 
 def _groups(jobs: Sequence[Job], seeds: Sequence[int]) -> Iterator[list[Run]]:

@@ -41,7 +41,7 @@ def reproduce(args: argparse.Namespace) -> None:
     for variable, value in {"DATA": args.data, "OUTPUT": args.output}.items():
         if value:
             os.environ[variable] = value
-    plan = make_plan(args.table, args.methods, args.datasets, args.seeds, args.shots)
+    plan = make_plan(args.table, args.methods, args.datasets, args.seeds, args.shots, args.set)
     if not args.dry_run:
         numbers("JOBS", "1", smallest=1)
         require_all(plan)
@@ -149,7 +149,8 @@ def overview(plan: Plan, curves: Mapping[Any, Curve | str] | None) -> str:
         left = [run for run in runs if run.missing]
         timed = [(run, size) for run in left if (size := size_of(run, known))]
         names = list(dict.fromkeys(run.dataset or run.job.dataset for run in runs))
-        row = [runs[0].job.row, runs[0].job.config, plan.backbone(runs[0])]
+        stage = f", stage {runs[0].stage}" if runs[0].stage else ""
+        row = [runs[0].job.row, runs[0].job.config + stage, plan.backbone(runs[0])]
         row += [len(names) if len(names) > 1 else names[0], len(runs), len(runs) - len(left)]
         if isinstance(curve, Curve) and isinstance(cfg, CfgNode):
             steps = [curve.at(size.classes).step for run, size in timed if run.model is None]
@@ -198,7 +199,7 @@ def _sums(spent: list[Duration]) -> list[str]:
 
 def print_tables(plan: Plan) -> None:
     """The tables with verdicts, one for each backbone: two in one table compare nothing."""
-    there = [run for run in plan.runs if (run.directory / FILE_NAME).is_file()]
+    there = [r for r in plan.runs if not r.stage and (r.directory / FILE_NAME).is_file()]
     backbones = dict.fromkeys(map(plan.backbone, there))
     for backbone in backbones:
         own = [run for run in there if plan.backbone(run) == backbone]

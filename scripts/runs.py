@@ -84,13 +84,18 @@ class Run:
         return self.job.words(self.dataset, (*last, *self.options), tuple(more))
 
     @cached_property
+    def config(self) -> CfgNode:
+        """Its whole config, but for the folders of this run and of others."""
+        return train.setup_cfg(train.parse_arguments(self._words([])))
+
+    @cached_property
     def earlier(self) -> list[Run]:
         """The runs of the stages before the last one, in their order."""
         stages = stages_of(self.job)[:-1]
         if self.stage or self.model is not None or not stages:
             return []
         runs: list[Run] = []
-        cfg = train.setup_cfg(train.parse_arguments(self._words([])))
+        cfg = self.config
         for number, stage in enumerate(stages, start=1):
             job = stage_job(self.job, stage, cfg)
             title = f"{self.title}, stage {number}"

@@ -24,7 +24,9 @@ INITIAL = "MODEL.INIT_WEIGHTS"
 
 def stages_of(job: Job) -> Sequence[Stage]:
     """None where training is started from weights that the call names."""
-    return () if INITIAL in job.options else find_method(job.method).stages
+    method = find_method(job.method)
+    initial = {INITIAL, *(k for k, o in method.originals.items() if o.whole and o.key == INITIAL)}
+    return method.stages if initial.isdisjoint(job.options[::2]) else ()
 
 
 def last_options(job: Job) -> tuple[str, ...]:

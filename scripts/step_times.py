@@ -128,6 +128,7 @@ class Probe:
             return
         self.optimizer, _ = build_optimisation(model, cfg.OPTIM, 1)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=model.precision.scale_loss)
+        model.training_starts()
         for part in model.regularisers.values():
             part.training_starts(model, 0)
 
@@ -157,8 +158,7 @@ class Probe:
         images = self._images(batch)
         if of_features and model.passes() and model.cfg.VIEWS:
             images = torch.randn(batch, model.clip.embed_width, device=self.device)
-        views = getattr(model, "views", 1)
-        given = images if views == 1 else [images] * views
+        given = images if model.views == 1 else [images] * model.views
         labels = torch.arange(batch, device=self.device) % self.classes
         return self._seconds(
             lambda: training_step(model, self.optimizer, self.scaler, given, labels)

@@ -1,14 +1,32 @@
-"""Whether two runs of train.py ended alike, to the bit."""
+"""Stopping runs of train.py, and whether two of them ended alike, to the bit."""
 
 import json
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 # Of results.json: not where, when and how fast it was made.
 RESULTS = ("weights", "correct", "ece", "selection", "made_of", "regularisers", "config_hash")
+
+
+@contextmanager
+def stopping(owner, name, call):
+    """That call of a function is a Ctrl-C; whether it came is left to the caller."""
+    run, calls = getattr(owner, name), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return run(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        yield
 
 
 def last_checkpoint(folder: Path, epochs: int) -> dict[str, Any]:

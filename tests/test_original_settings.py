@@ -197,3 +197,19 @@ def test_claps_trainer_and_files_have_another_name_there(read):
 def test_what_claps_files_ask_for_and_there_is_not_is_refused(method, key, read):
     with pytest.raises(ValueError, match=rf"TRAINER.ADAPTER.{key} 'l2': only 'none' is offered"):
         read(method, CLAP_FILE, f"TRAINER.ADAPTER.{key}", "l2")
+
+
+def test_taskress_keys_have_mixed_case_and_four_of_them_do_nothing(read, capfd):
+    words = "TRAINER.TaskRes.RESIDUAL_SCALE 0.5 TRAINER.TaskRes.ENHANCED_BASE none "
+    words += "TRAINER.TaskRes.PREC fp32 TRAINER.TaskRes.N_CTX 16 TRAINER.TaskRes.CSC False"
+    own = read("TaskRes", "OPTIM:\n  NAME: adam\n", *words.split()).TRAINER.TASKRES
+    assert (own.RESIDUAL_SCALE, own.ENHANCED_BASE, own.PREC) == (0.5, "none", "fp32")
+    said = capfd.readouterr().out.splitlines()
+    assert said == [
+        "TRAINER.TaskRes.N_CTX '16' does nothing for TRAINER.TASKRES",
+        "TRAINER.TaskRes.CSC 'False' does nothing for TRAINER.TASKRES",
+    ]
+
+
+def test_clip_adapters_trainer_is_found_by_its_own_name(read):
+    assert read("CLIP_Adapter", "OPTIM:\n  LR: 0.002\n").TRAINER.NAME == "CLIPAdapter"

@@ -24,6 +24,16 @@ RUNS = {
     "all on MultiModeOT, saved each second epoch": (
         "MultiModeOT", ALL, ["TRAIN.CHECKPOINT_FREQ", "2"],
     ),
+    "on features, saved within epochs": (
+        "TaskRes",
+        ["weight_average"],
+        ["TRAIN.CHECKPOINT_BATCHES", "1", "TRAINER.TASKRES.VIEWS", "2"],
+    ),
+    "on features, with a search at the end": (
+        "TipAdapterF",
+        ["weight_average"],
+        ["TRAIN.CHECKPOINT_FREQ", "1", "TRAINER.TIPADAPTERF.TUNE", "val"],
+    ),
     "the best on validation images": (
         "CoOp", ALL, ["TEST.FINAL_MODEL", "best_val", "TRAIN.CHECKPOINT_FREQ", "1"],
     ),

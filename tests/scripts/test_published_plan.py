@@ -136,3 +136,28 @@ def test_another_config_is_no_published_table(monkeypatch):
     monkeypatch.setenv("CONFIG", "demo")
     with pytest.raises(ValueError, match="CONFIG=demo: a published table has its own configs"):
         make_plan("base2new")
+
+
+def test_files_that_training_reads_are_missing_until_they_are_named(tmp_path):
+    plan = make_plan("base2new", ["CoPrompt"], ["dtd"], [1])
+    (line,) = plan.refused
+    key = "TRAINER.COPROMPT.DESCRIPTIONS"
+    assert line == f"CoPrompt on dtd: missing files that training reads (--set {key} PATH)"
+    (tmp_path / "dtd_prompt.json").write_text("{}", encoding="utf-8")
+    pairs = [(key, str(tmp_path))]
+    assert make_plan("base2new", ["CoPrompt", "CoOp"], ["dtd"], [1], pairs=pairs).refused == []
+
+
+def test_a_setting_of_one_method_is_given_to_that_alone():
+    pairs = [("TRAINER.COOP.PREC", "fp32"), ("OPTIM.MAX_EPOCH", "3")]
+    plan = make_plan("base2new", ["CoOp", "MaPLe"], ["dtd"], [1], pairs=pairs)
+    given = {job.method: job.options for job in plan.jobs}
+    assert given["MaPLe"] == ("OPTIM.MAX_EPOCH", "3")
+    assert given["CoOp"][:2] == ("TRAINER.COOP.PREC", "fp32")
+
+
+def test_the_stages_of_a_training_are_runs_too():
+    plan = make_plan("fewshot", ["PLOTPP"], ["dtd"], [1, 2], [1, 16])
+    assert len(plan.runs) == 2 * 2 * 2
+    stages = [run for run in plan.runs if run.stage]
+    assert len(stages) == 4 and all(run.directory.parts[-6][:6] == "stage1" for run in stages)

@@ -34,7 +34,8 @@ def said(capfd, *words):
 
 class TestDryRun:
     def test_it_needs_nothing_and_says_what_is_missing(self, capfd, tmp_path):
-        text = said(capfd, "base2new", "--dry-run", "--no-timing")
+        words = ["--methods", "CoOp", "ZeroshotCLIP", "--dry-run", "--no-timing"]
+        text = said(capfd, "base2new", *words)
         assert text.startswith("base2new as published: ")
         for row in (
             ("CoOp", "vit_b16_ctxv1", "ViT-B/16", "10", "60", "0"),
@@ -47,6 +48,13 @@ class TestDryRun:
             assert any(str(tmp_path / "data" / folder) in line for line in missing)
         assert missing[-1] == f"ViT-B/16: missing weights: {tmp_path / 'clip/ViT-B-16.pt'}"
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("table", ["base2new", "fewshot", "cross_dataset", "domain"])
+    def test_every_table_has_a_plan_of_all_its_methods(self, table, capfd, monkeypatch):
+        monkeypatch.setattr("fewshot_datasets.check.check", lambda *args, **kwargs: [])
+        words = ["--dry-run", "--no-timing", "--datasets", "eurosat", "--seeds", "1"]
+        text = said(capfd, table, *words, "--shots", "16")
+        assert "left out" not in text and "ViT-B/16: missing weights" in text
 
     def test_it_estimates_the_time_from_steps_of_this_machine(self, capfd):
         words = ["fewshot", "--dry-run", "--methods", "CoOp", "ZeroshotCLIP"]

@@ -105,8 +105,10 @@ def test_weights_that_a_call_names_take_the_place_of_the_first_stage(tmp_path):
 
     file = tmp_path / "released.tar"
     torch.save({"state_dict": random_prompts(prompt_shapes(4, 4, 4, 2)), "epoch": 5}, file)
-    trained = base2new_runs(job(options=(*FEW, "MODEL.INIT_WEIGHTS", str(file))))[0]
-    assert trained.earlier == [] and str(file) in trained.started
+    for key in ("MODEL.INIT_WEIGHTS", "TRAINER.PLOTPP.PRETRAIN_DIR"):
+        trained = base2new_runs(job(options=(*FEW, key, str(file))))[0]
+        assert trained.earlier == [] and str(file) in trained.started
+        assert str(file) == trained.cfg.MODEL.INIT_WEIGHTS
 
 
 def test_other_methods_have_one_run():

@@ -54,10 +54,12 @@ class Original:
         key: the setting's name below the method's node; "" for one that does nothing.
         convert: makes its value of the original's; raises `ValueError` for one that cannot be.
             Without a key: all that the setting does.
+        whole: `key` is a whole one, of a setting that is no method's.
     """
 
     key: str = ""
     convert: Callable[[Any], Any] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Originals:
             except ValueError as error:
                 raise ValueError(f"{key} {value!r}{where}: {error}") from None
         if original.key:
-            own = f"{self.node}.{original.key}"
+            own = original.key if original.whole else f"{self.node}.{original.key}"
             return own, value, where if own == key else f" ({key}{where and f', {where[2:-1]}'})"
         if not original.convert:
             print(f"{key} {value!r}{where} does nothing for {self.node}")

@@ -35,6 +35,7 @@ _PROGRAMS = (
     "step_times",
     "protocol_runs",
     "runs",
+    "stages",
     "jobs",
     "method_configs",
 )

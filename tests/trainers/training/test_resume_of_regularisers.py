@@ -1,13 +1,11 @@
 """A run with regularisers that was stopped anywhere and started again ends as if it never was."""
 
-from contextlib import contextmanager
-
 import multimode_ot.training.engine as engine
 import pytest
 import torch
 from dassl.engine import TrainerX
 from multimode_ot.regularisers import WeightAverage
-from same_runs import assert_ended_alike, assert_same, last_checkpoint
+from same_runs import assert_ended_alike, assert_same, last_checkpoint, stopping
 
 EPOCHS = 3
 SHORT = (
@@ -23,22 +21,6 @@ def options(method, parts, *more):
     node = f"TRAINER.{method.upper()}."
     average = (node + "WEIGHT_AVERAGE.MEAN", 2, node + "WEIGHT_AVERAGE.STD", 1)
     return (*SHORT, node + "REGULARISERS", str(tuple(parts)), *average, *more)
-
-
-@contextmanager
-def stopping(owner, name, call):
-    """That call of a function is a Ctrl-C; whether it came is left to the caller."""
-    run, calls = getattr(owner, name), []
-
-    def interrupted(*args, **kwargs):
-        calls.append(name)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return run(*args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, interrupted)
-        yield
 
 
 @pytest.fixture

@@ -27,6 +27,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--datasets", nargs="+", default=[], help="these; else those of the published table")
     add("--seeds", nargs="+", type=int, default=[], help="these; else 1 2 3")
     add("--shots", nargs="+", type=int, default=[], help="these; else the published ones")
+    add(
+        "--set",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("KEY", "VALUE"),
+        help="a setting besides the published ones, such as a file that a method reads",
+    )
     add("--dry-run", action="store_true", help="plan, missing things and time alone; runs nothing")
     add("--no-timing", action="store_true", help="measure no steps and estimate no time")
     add("--data", metavar="ROOT", help="data root (default: $DATA, or data of the checkout)")

@@ -17,7 +17,7 @@ from ..backbone.class_tokens import check_classnames
 from ..backbone.state_dicts import require_tensors
 from .loading import LoadReport, load_prompts
 from .on_features import OnFeatures
-from .prompts import CLASS_NAMES, class_names_in, put_classnames
+from .prompts import CLASS_NAMES, class_ids_in, class_names_in, put_classnames
 
 
 class ClassBound(OnFeatures):
@@ -36,6 +36,8 @@ class ClassBound(OnFeatures):
     by_image: ClassVar[tuple[str, ...]] = ()
 
     row_of: Tensor  # (K,); -1 where a class has no row
+    row_count: int  # C
+    class_ids: Sequence[str] | None = None  # of the current classes, where names may stand twice
 
     @abstractmethod
     def build_rows(self, classes: int) -> nn.Module:
@@ -51,6 +53,19 @@ class ClassBound(OnFeatures):
         """The names of the classes that have rows."""
         return class_names_in(getattr(self.prompt_learner, CLASS_NAMES))
 
+    def identify(self, ids: Sequence[str]) -> None:
+        """Tell the current classes apart by an id each, in their order: rows are then found by id
+        where those of the rows are known, too, and else by name. Called before any loading."""
+        self.class_ids = list(ids)
+        put_classnames(self.prompt_learner, self.classnames, ids)
+        self.set_classes(self.classnames)
+
+    def _find_rows(self, classnames: Sequence[str], ids: Sequence[str] | None) -> list[int]:
+        stored = class_ids_in(getattr(self.prompt_learner, CLASS_NAMES))
+        if stored is None or ids is None:
+            return rows_by_name(self.trained_classes, classnames)
+        return rows_by_name(stored, ids)
+
     @property
     def new_is_zero_shot(self) -> bool:
         return bool((self.row_of < 0).any())
@@ -58,13 +73,15 @@ class ClassBound(OnFeatures):
     def set_classes(self, classnames: Sequence[str]) -> None:
         check_classnames(classnames, self.clip.context_length, self.unique_names)
         trained = self.trained_classes
-        rows = rows_by_name(trained, classnames)
+        ids = self.class_ids if list(classnames) == self.classnames else None
+        rows = self._find_rows(classnames, ids)
         if self.no_new_classes and -1 in rows:
             raise ValueError(
                 f"the class {classnames[rows.index(-1)]!r} is none of the {len(trained)} that the "
                 f"rows of {self.name} belong to: {self.no_new_classes}"
             )
         super().set_classes(classnames)
+        self.class_ids, self.row_count = ids, len(trained)
         self.register_buffer("row_of", torch.tensor(rows, device=self.device), persistent=False)
 
     def of_classes(self, rows: Tensor, otherwise: Tensor) -> Tensor:
@@ -108,9 +125,9 @@ class ClassBound(OnFeatures):
                 resize(learner, own, state[key])
         try:
             bound = self.classnames if names is None else class_names_in(names)
-            report = load_prompts(learner, state, keys, self.name, bound)
+            report = load_prompts(learner, state, keys, self.name, bound, self.checkpoint_leftovers)
             if names is None:
-                put_classnames(learner, self.classnames)
+                put_classnames(learner, self.classnames, self.class_ids)
             self._require_one_row_a_class()
             self.check_rows()
             self.set_classes(self.classnames)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from ..config import Check, Setting, Settings
+from ..config import Check, Original, Setting, Settings
 from ..regularisers import Seen
 from .adapters import Adapter
 from .base import settings_path
@@ -51,7 +51,13 @@ class CoPrompt(MaPLe):
         "DISTILL": Setting("cosine", "distance of features", one_of=("cosine", "mse")),
         "DESCRIPTIONS": Setting("", "JSON file or folder that describes classes, for training"),
     }
+    originals: ClassVar[Mapping[str, Original]] = {
+        **{f"TRAINER.CoPrompt.{k}": Original(k) for k in (*MaPLe.settings, "PREC")},
+        "TRAINER.W": Original("W"),
+        "TRAINER.DISTILL": Original("DISTILL", lambda v: "cosine" if v == "cosine" else "mse"),
+    }
     checkpoint_prefix = ""
+    checkpoint_leftovers = ("model_distill.",)
     prompt_learner: AdaptedPromptLearner
     _sentences: Sequence[tuple[str, ...]]  # read at the first step; emptied with the classes
 

@@ -70,7 +70,7 @@ def load_prompts(
     )
 
 
-_FROZEN = ("image_encoder.", "text_encoder.", "model_distill.", "logit_scale", "token_embedding.")
+_FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "token_embedding.")
 _CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
 _PROMPT_IN_TOWER = "VPT"
 

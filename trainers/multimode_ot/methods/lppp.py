@@ -100,8 +100,10 @@ class LPPP(BestEpoch, ClassBound):
         gradient, before = self.prompt_learner.alpha.grad, self.alpha_gradient
         if gradient is None:
             return
-        anew = before is None or self.cfg.ALPHA_GRADIENT == "current"
-        self.alpha_gradient = gradient.clone() if anew else gradient + before
+        if before is None or self.cfg.ALPHA_GRADIENT == "current":
+            self.alpha_gradient = gradient.clone()
+        else:
+            self.alpha_gradient = before + gradient
         gradient.zero_()
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ for Vision-Language Models", ICLR 2023 (arXiv 2210.01253), in their repository; 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..backbone.class_tokens import PLACEHOLDER, embed_words, tokenize
 from ..backbone.encoders import encode_image, normalised
 from ..backbone.templates import PLOTPP_TEMPLATES, PLOTPP_USUAL
-from ..config import Check, Setting, Settings, require_known
+from ..config import Check, Original, Setting, Settings, require_known
 from .prompts import MultiModePromptLearner
 from .stages import Stage
 from .transported import TransportedPrompts
@@ -51,6 +52,10 @@ class PLOTPP(TransportedPrompts):
         Stage({"MODEL_UPD": VISION_ALONE, "TRADE_OFF": True, "STAGE1_SEED": 0}, "STAGE1_SEED"),
         Stage({"MODEL_UPD": ALL, "TRADE_OFF": False}),
     )
+    originals: ClassVar[Mapping[str, Original]] = {
+        "TRAINER.PLOTPP.PRETRAIN_DIR": Original("MODEL.INIT_WEIGHTS", whole=True),
+        "TRAINER.PLOTPP.MODEL_UPD": Original("MODEL_UPD", lambda value: value or ALL),
+    }
     checkpoint_prefix = "prompt_learner."
     prompt_learner: MultiModePromptLearner
 

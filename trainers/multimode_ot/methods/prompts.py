@@ -133,21 +133,39 @@ def keep_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
     learner.register_load_state_dict_pre_hook(compare)
 
 
-def put_classnames(learner: nn.Module, classnames: Sequence[str]) -> None:
-    """Put the class names into a buffer, as UTF-8 bytes of JSON."""
-    text = json.dumps(list(classnames), ensure_ascii=False).encode()
+def put_classnames(
+    learner: nn.Module, classnames: Sequence[str], ids: Sequence[str] | None = None
+) -> None:
+    """Put the class names, and the classes' ids if they have some, into a buffer, as UTF-8 bytes of
+    JSON: a list, or with ids `{"names": [...], "ids": [...]}`."""
+    content = list(classnames) if ids is None else {"names": list(classnames), "ids": list(ids)}
+    text = json.dumps(content, ensure_ascii=False).encode()
     learner.register_buffer(CLASS_NAMES, torch.tensor(list(text), dtype=torch.uint8))
 
 
 def class_names_in(kept: Tensor) -> list[str]:
     """What `put_classnames` has put into a buffer; `ValueError` if it holds something else."""
+    return _classes_in(kept)[0]
+
+
+def class_ids_in(kept: Tensor) -> list[str] | None:
+    """The ids that stand beside the class names; None if there are none."""
+    return _classes_in(kept)[1]
+
+
+def _classes_in(kept: Tensor) -> tuple[list[str], list[str] | None]:
     try:
         found = json.loads(bytes(kept.tolist()))
     except (TypeError, ValueError):  # no bytes, or none of JSON
         found = None
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+    both = found if isinstance(found, dict) else {"names": found}
+    names, ids = both.get("names"), both.get("ids")
+    lists = [names] if ids is None else [names, ids]
+    if not all(isinstance(x, list) and all(isinstance(s, str) for s in x) for x in lists) or (
+        ids is not None and len(ids) != len(names)
+    ):
         raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
-    return found
+    return names, ids
 
 
 def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:

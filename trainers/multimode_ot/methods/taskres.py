@@ -6,15 +6,18 @@ CVPR 2023 (arXiv 2211.10277).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from yacs.config import CfgNode
 
 from ..backbone.checkpoint_files import read_checkpoint
 from ..backbone.encoders import normalised
 from ..backbone.few_shot_templates import TASKRES_TEMPLATES
-from ..config import Setting, Settings
+from ..config import Original, Setting, Settings
 from .base import settings_path
 from .class_bound import ClassBound
 
@@ -41,10 +44,25 @@ class TaskRes(ClassBound):
         "RESIDUAL_SCALE": Setting(1.0, "weight of the residual; 0.5 in most runs of it", above=0),
         "ENHANCED_BASE": Setting(NONE, "a checkpoint file with a tuned text projection, `weight`"),
     }
+    originals: ClassVar[Mapping[str, Original]] = {
+        "TRAINER.TaskRes.RESIDUAL_SCALE": Original("RESIDUAL_SCALE"),
+        "TRAINER.TaskRes.ENHANCED_BASE": Original("ENHANCED_BASE"),
+        "TRAINER.TaskRes.PREC": Original("PREC"),
+        **{
+            f"TRAINER.TaskRes.{key}": Original()
+            for key in ("N_CTX", "CSC", "CTX_INIT", "CLASS_TOKEN_POSITION")
+        },
+    }
+    checkpoint_leftovers = ("base_text_features",)
     templates = TASKRES_TEMPLATES
     raw_text = True
     prompt_learner: Residuals
     projection: Tensor | None
+
+    @classmethod
+    def training_files(cls, settings: CfgNode, dataset: str) -> dict[str, Path]:
+        file = Path(settings.ENHANCED_BASE)
+        return {"ENHANCED_BASE": file} if file.is_file() else {}
 
     def build_rows(self, classes: int) -> Residuals:
         file = self.cfg.ENHANCED_BASE

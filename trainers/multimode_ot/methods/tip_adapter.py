@@ -10,36 +10,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..backbone.encoders import normalised
 from ..backbone.few_shot_templates import TIP_ADAPTER_TEMPLATES
 from ..config import Check, Setting, Settings
 from .class_bound import ClassBound
 from .prompts import put_classnames
-from .tip_search import check_grid, grid, hits_on
+from .tip_cache import Cache, check_grid, grid, hits_on
 from .tuning import Tuned, nearest_best
-
-
-class Cache(nn.Module):
-    """`cache_keys` `(N, d)`, `labels` `(N,)` among the cached classes, `alpha` and `beta`; empty at
-    the start. Buffers, but for keys that are to be trained."""
-
-    cache_keys: Tensor
-    labels: Tensor
-    alpha: Tensor
-    beta: Tensor
-
-    def __init__(self, width: int, alpha: float, beta: float, trained: bool):
-        super().__init__()
-        keys = torch.zeros(0, width)
-        if trained:
-            self.cache_keys = nn.Parameter(keys)
-        else:
-            self.register_buffer("cache_keys", keys)
-        self.register_buffer("labels", torch.zeros(0, dtype=torch.long))
-        self.register_buffer("alpha", torch.tensor(alpha))
-        self.register_buffer("beta", torch.tensor(beta))
 
 
 class TipAdapter(Tuned, ClassBound):
@@ -96,7 +75,7 @@ class TipAdapter(Tuned, ClassBound):
         learner = self.prompt_learner
         learner.cache_keys.data = normalised(features[: self.cfg.AUGMENTATIONS].mean(0))
         learner.labels = labels.clone()
-        put_classnames(learner, self.classnames)
+        put_classnames(learner, self.classnames, self.class_ids)
         self.set_classes(self.classnames)
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
@@ -105,7 +84,7 @@ class TipAdapter(Tuned, ClassBound):
     def votes(self, affinity: Tensor) -> Tensor:
         """Sums over the cached images of each current class, `(N, B)` to `(B, K)`; none for a class
         without any."""
-        sums = affinity.new_zeros(len(self.trained_classes), affinity.shape[1])
+        sums = affinity.new_zeros(self.row_count, affinity.shape[1])
         sums = sums.index_add(0, self.prompt_learner.labels, affinity)
         return self.of_classes(sums, affinity.new_zeros(())).T
 

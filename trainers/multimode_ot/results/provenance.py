@@ -165,7 +165,8 @@ def data_of_run(dataset: Any, cfg: CfgNode, trains: bool = True) -> dict[str, An
     names = LISTS if trains else ("test",)
     data = {name: fingerprint(lists[name], cfg.DATASET.ROOT, content) for name in names}
     if trains:
-        by_bytes = cfg.TEST.FINAL_MODEL == "best_val"  # else nothing depends on it
+        tuned = cfg.TRAINER.get(cfg.TRAINER.NAME.upper(), {}).get("TUNE")
+        by_bytes = "val" in (tuned, cfg.TEST.FINAL_MODEL.removeprefix("best_"))  # else it is idle
         data["val"]["also_in_test"] = _shared(lists["val"], lists["test"], by_bytes)
     return {"classes": list(dataset.classnames), "data": data}
 

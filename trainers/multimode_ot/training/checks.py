@@ -55,9 +55,16 @@ def _check_training(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
     optim = cfg.OPTIM
     if optim.MAX_EPOCH < 1:
         raise ValueError(f"OPTIM.MAX_EPOCH is {optim.MAX_EPOCH}, but must be at least 1")
-    if issubclass(method, OnFeatures) and method.fits_at_once and optim.MAX_EPOCH != 1:
+    at_once = issubclass(method, OnFeatures) and method.fits_at_once
+    if at_once and optim.MAX_EPOCH != 1:
         raise ValueError(
             f"OPTIM.MAX_EPOCH is {optim.MAX_EPOCH}, but must be 1: {method.name} is fitted at once"
+        )
+    tune = settings_of(cfg, method.name).get("TUNE", "none")
+    if tune != "none" and not at_once and cfg.TEST.FINAL_MODEL == "best_val":
+        raise ValueError(
+            f"TEST.FINAL_MODEL 'best_val' with {settings_path(method.name)}.TUNE {tune!r}: the "
+            "search is made with the last epoch's weights, so it must be 'last_step'"
         )
     require_known("OPTIM.NAME", optim.NAME, AVAI_OPTIMS)
     require_known("OPTIM.LR_SCHEDULER", optim.LR_SCHEDULER, AVAI_SCHEDS)

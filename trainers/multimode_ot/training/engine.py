@@ -21,6 +21,7 @@ from ..backbone.class_tokens import one_prompt
 from ..backbone.clip import load_clip
 from ..methods.base import PromptedCLIP
 from ..methods.build import build_model, settings_of
+from ..methods.class_bound import ClassBound
 from ..methods.on_features import OnFeatures
 from .checkpoints import (
     BEST,
@@ -32,6 +33,7 @@ from .checkpoints import (
     take_state,
 )
 from .checks import check_config, load_into, try_settings
+from .class_ids import wordnet_ids
 from .evaluation import Predictions
 from .features import FeatureBatches, encode, encode_training_images
 from .optimisation import build_optimisation, training_loader
@@ -75,6 +77,9 @@ class PromptTrainer(TrainerX):
             print(f"Of the classes {', '.join(map(repr, names))} only the first can be predicted")
         self.model = build_model(name, clip, classnames, cfg, self.device, unique_names=False)
         self.class_features: Any = None
+        ids = wordnet_ids(self.dm.dataset) if isinstance(self.model, ClassBound) else None
+        if ids:
+            self.model.identify(ids)
 
         trained = sum(p.numel() for p in self.model.trained())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
@@ -167,7 +172,8 @@ class PromptTrainer(TrainerX):
         if self.run.tuned_on() != "val":
             return
         self._require_validation_images(key, "val", "none")
-        if self.run.record["data"].get("val", {}).get("also_in_test"):
+        val = self.run.record["data"]["val"]
+        if val["also_in_test"] == val["images"]:
             raise ValueError(
                 f"{key} 'val': the validation images of {self.cfg.DATASET.NAME} are its test images"
                 ", so nothing may be chosen on them: use 'none'"

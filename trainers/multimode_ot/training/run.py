@@ -144,31 +144,33 @@ class Run:
         found = self._epoch_selection()
         tuned = self.tuned_on()
         if tuned:
-            found |= {
-                "tuned": tuned,
-                "split": "test" if "test" in (tuned, found["split"]) else tuned,
-            }
+            on_test = "test" in (tuned, found["split"]) or self._val_is_in_test()
+            found |= {"tuned": tuned, "split": "test" if on_test else tuned}
         if found["split"] == "test":
             found["remark"] = "selected on test"
         return found
 
     def _epoch_selection(self) -> dict[str, Any]:
         best = self.cfg.TEST.FINAL_MODEL == "best_val" and not self.cfg.TEST.NO_TEST
-        tested, record, last = self.tested, self.record, self.cfg.OPTIM.MAX_EPOCH
+        tested, last = self.tested, self.cfg.OPTIM.MAX_EPOCH
         if not self.method.trains:
             return {"rule": "none", "epoch": 0, "split": None}
         if tested is None:
             epoch = last if self.trains else 0
-            given = "epoch" if record["initial_weights"] else "initial"
+            given = "epoch" if self.record["initial_weights"] else "initial"
             return {"rule": "last_step" if self.trains else given, "epoch": epoch, "split": None}
         if not self.trains:
-            best, record = tested["best"], tested["record"] or {}
+            best = tested["best"]
         if best:
-            chosen_on_test = record.get("data", {}).get("val", {}).get("also_in_test")
-            split = "test" if chosen_on_test else "val"
+            split = "test" if self._val_is_in_test() else "val"
             return {"rule": "best_val", "epoch": tested["epoch"], "split": split}
         rule = "last_step" if tested["epoch"] == last else "epoch"
         return {"rule": rule, "epoch": tested["epoch"] or 0, "split": None}
+
+    def _val_is_in_test(self) -> bool:
+        """Whether some validation image of the training is a test image."""
+        trained_by = self.record if self.trains else (self.tested or {}).get("record")
+        return bool((trained_by or {}).get("data", {}).get("val", {}).get("also_in_test"))
 
     def _added(self) -> list[str]:
         """The regularisers that the method does not take by itself."""

@@ -1,11 +1,11 @@
-"""Tip-Adapter's search of alpha and beta."""
+"""Tip-Adapter's cache of training images, and the search of its alpha and beta."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from ..backbone.encoders import normalised
@@ -31,6 +31,27 @@ SCALES = {
     "UCF101": (7.0, 3.0),
 }
 AT_ONCE = 2**24  # numbers of `(N, B)` or `(B, K)` in memory
+
+
+class Cache(nn.Module):
+    """`cache_keys` `(N, d)`, `labels` `(N,)` among the cached classes, `alpha` and `beta`; empty at
+    the start. Buffers, but for keys that are to be trained."""
+
+    cache_keys: Tensor
+    labels: Tensor
+    alpha: Tensor
+    beta: Tensor
+
+    def __init__(self, width: int, alpha: float, beta: float, trained: bool):
+        super().__init__()
+        keys = torch.zeros(0, width)
+        if trained:
+            self.cache_keys = nn.Parameter(keys)
+        else:
+            self.register_buffer("cache_keys", keys)
+        self.register_buffer("labels", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("alpha", torch.tensor(alpha))
+        self.register_buffer("beta", torch.tensor(beta))
 
 
 def check_grid(check: Check) -> None:
