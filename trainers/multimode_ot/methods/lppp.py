@@ -18,8 +18,6 @@ from ..config import Setting, Settings
 from .class_bound import ClassBound
 from .tuning import BestEpoch
 
-ALPHA_START = 250  # times the mean cosine of an image and its class
-
 
 class Probe(nn.Module):
     """`weight` `(C, d)`, zeros; `bias` `(C,)`, as torch starts one; `alpha` `(C,)`, one number."""
@@ -72,7 +70,7 @@ class LPPP(BestEpoch, ClassBound):
         count = torch.bincount(labels, minlength=len(text))
         own = cosines.gather(1, labels[:, None])[:, 0]
         means = own.new_zeros(len(text)).index_add_(0, labels, own)[count > 0] / count[count > 0]
-        learner.alpha.fill_(ALPHA_START * means.mean())
+        learner.alpha.fill_(250 * means.mean())
         learner.weight.copy_(self.by_row(torch.zeros_like(text).index_add_(0, labels, z)))
 
     def optimiser_arguments(self) -> dict[str, Any]:
