@@ -32,7 +32,7 @@ OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
 FOR_FOUR_EPOCHS: dict[str, Any] = {"WEIGHT_AVERAGE": {"MEAN": 2.5}, "ALPHA_EVERY": 1}
 # Of all classes here, for methods that train on descriptions.
 DESCRIPTIONS = str(Path(__file__).with_name("descriptions.json"))
-LONGEST = "a " * 74  # fits the context alone, but not with words or a context before it
+LONGEST = "a " * 75  # fits the context alone, but not with a full stop behind it
 
 
 @cache
@@ -71,7 +71,7 @@ class Case:
 
     def settings(self, **more: Any) -> CfgNode:
         node = default_settings(self.method)
-        limit_depths(node, backbone(self.shape))
+        limit_depths(node, backbone(self.shape), self.method)
         merge_shared(node, FOR_FOUR_EPOCHS)
         if "DESCRIPTIONS" in node:
             node.DESCRIPTIONS = DESCRIPTIONS
@@ -114,6 +114,16 @@ class Case:
         method = find_method(self.method)
         try:
             method.check_settings(Check(self.settings(), settings_path(self.method)))
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def misfit(self) -> str:
+        """Why they are refused, if only when the backbone is known; "" if they are not."""
+        if self.refusal():
+            return self.refusal()
+        try:
+            self.build()
         except ValueError as error:
             return str(error)
         return ""
@@ -298,9 +308,12 @@ def beyond(setting: Setting) -> list[tuple[Any, list[str]]]:
     for bound, words, value in [
         (setting.least, "at least", lambda bound: bound - 1),
         (setting.above, "more than", lambda bound: bound),
+        (setting.below, "less than", lambda bound: bound),
     ]:
         if bound is not None:
-            values = [kind(value(bound)), *([math.nan] if kind is float else [])]
+            values = [kind(value(bound))]
+            if kind is float and not any(isinstance(v, float) and math.isnan(v) for v, _ in found):
+                values.append(math.nan)
             found += [(value, [f"must be {words} {bound}"]) for value in values]
     return found
 

@@ -62,3 +62,39 @@ def random_prompts(shapes: Shapes, seed: int = 0) -> dict[str, Tensor]:
     if "meta_net.linear1.bias" in prompts:  # so that some hidden units are on
         prompts["meta_net.linear1.bias"].abs_()
     return prompts
+
+
+def adapters(shape: str, numbers: range, rank: int) -> Shapes:
+    """MMA."""
+    text, vision, _ = widths(shape)
+    keys: Shapes = {}
+    for i in numbers:
+        for tower, width in (("text", text), ("visual", vision)):
+            for name, outputs, inputs in (("down.0", rank, width), ("up", width, rank)):
+                keys[f"{tower}_adapter.{i}.{name}.weight"] = (outputs, inputs)
+                keys[f"{tower}_adapter.{i}.{name}.bias"] = (outputs,)
+        keys[f"shared_adapter.{i}.0.weight"] = (rank, rank)
+        keys[f"shared_adapter.{i}.0.bias"] = (rank,)
+    return keys
+
+
+def low_rank(shape: str, blocks: dict[str, range], names: list[str], rank: int) -> Shapes:
+    """CLIP-LoRA: the updated blocks of each tower, "" or "visual."; names such as `q_proj`."""
+    text, vision, _ = widths(shape)
+    keys: Shapes = {}
+    for tower, width in (("", text), ("visual.", vision)):
+        for i in blocks.get(tower, ()):
+            for name in names:
+                key = f"{tower}transformer.resblocks.{i}.attn.{name}.w_lora_"
+                keys |= {key + "A": (rank, width), key + "B": (width, rank)}
+    return keys
+
+
+def tcp(shape: str) -> Shapes:
+    text, _, joint = widths(shape)
+    return context(shape, 4) | {
+        "meta_net.linear1.weight": (joint // 4, joint),
+        "meta_net.linear1.bias": (joint // 4,),
+        "meta_net.linear2.weight": (4 * text, joint // 4),
+        "meta_net.linear2.bias": (4 * text,),
+    }

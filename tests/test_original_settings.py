@@ -29,9 +29,21 @@ TRAINER:
     GPA_MEAN: 6
     GPA_STD: 10
 """
+MMA = """
+TRAINER:
+  MMADAPTER:
+    TEXT_CTX_INIT: "a photo of a"
+    PREC: "amp"
+    ADAPTER_START: 2
+    ADAPTER_END: 4
+    ADAPTER_DIM: 16
+    ADAPTER_SCALE: 0.001
+"""
 # What the scripts of the original repositories add to their files.
 SCRIPTS = {
     "KgCoOp": "TRAINER.COOP.N_CTX 4 TRAINER.COOP.CSC False TRAINER.COOP.W 8.0 "
+    "TRAINER.COOP.CLASS_TOKEN_POSITION end",
+    "TCP": "TRAINER.COOP.N_CTX 4 TRAINER.COOP.CSC False TRAINER.COOP.W 1.0 "
     "TRAINER.COOP.CLASS_TOKEN_POSITION end",
     "ProGrad": "TRAINER.COOP.N_CTX 16 TRAINER.COOP.CSC False LOSS.LAMBDA 0.8 "
     "TRAINER.COOP.CLASS_TOKEN_POSITION end",
@@ -82,6 +94,20 @@ def test_promptsrcs_file_sets_what_its_parts_have(read, capfd):
     assert (consistency.TEXT_WEIGHT, consistency.IMAGE_WEIGHT) == (20.0, 10.0)
     assert (own.WEIGHT_AVERAGE.MEAN, own.WEIGHT_AVERAGE.STD) == (6.0, 10.0)
     assert not capfd.readouterr().out
+
+
+def test_mmas_file_sets_what_is_mmas_own(read, capfd):
+    own = read("MultiModalAdapter", MMA, "TRAINER.MMADAPTER.PREC", "fp32").TRAINER.MMA
+    assert (own.TEXT_CTX_INIT, own.PREC) == ("a photo of a", "fp32")
+    assert (own.ADAPTER_START, own.ADAPTER_END, own.ADAPTER_DIM) == (2, 4, 16)
+    assert own.ADAPTER_SCALE == 0.001
+    assert not capfd.readouterr().out
+
+
+def test_tcps_script_does_not_set_the_weight_that_the_original_never_reads(read, capfd):
+    own = read("TCP", KGCOOP, *SCRIPTS["TCP"].split()).TRAINER.TCP
+    assert (own.CTX_INIT, own.N_CTX, own.W) == ("a photo of a", 4, 8.0)
+    assert "TRAINER.COOP.W 1.0 does nothing" in capfd.readouterr().out.replace("'", "")
 
 
 def test_the_same_keys_are_coops_where_coop_is_chosen(read):
@@ -174,6 +200,22 @@ def test_a_declared_key_is_a_setting_of_the_method(method):
             node = node[name]
 
 
+def test_taskress_keys_have_mixed_case_and_four_of_them_do_nothing(read, capfd):
+    words = "TRAINER.TaskRes.RESIDUAL_SCALE 0.5 TRAINER.TaskRes.ENHANCED_BASE none "
+    words += "TRAINER.TaskRes.PREC fp32 TRAINER.TaskRes.N_CTX 16 TRAINER.TaskRes.CSC False"
+    own = read("TaskRes", "OPTIM:\n  NAME: adam\n", *words.split()).TRAINER.TASKRES
+    assert (own.RESIDUAL_SCALE, own.ENHANCED_BASE, own.PREC) == (0.5, "none", "fp32")
+    said = capfd.readouterr().out.splitlines()
+    assert said == [
+        "TRAINER.TaskRes.N_CTX '16' does nothing for TRAINER.TASKRES",
+        "TRAINER.TaskRes.CSC 'False' does nothing for TRAINER.TASKRES",
+    ]
+
+
+def test_clip_adapters_trainer_is_found_by_its_own_name(read):
+    assert read("CLIP_Adapter", "OPTIM:\n  LR: 0.002\n").TRAINER.NAME == "CLIPAdapter"
+
+
 CLAP_FILE = """
 TRAINER:
   ADAPTER:
@@ -197,19 +239,3 @@ def test_claps_trainer_and_files_have_another_name_there(read):
 def test_what_claps_files_ask_for_and_there_is_not_is_refused(method, key, read):
     with pytest.raises(ValueError, match=rf"TRAINER.ADAPTER.{key} 'l2': only 'none' is offered"):
         read(method, CLAP_FILE, f"TRAINER.ADAPTER.{key}", "l2")
-
-
-def test_taskress_keys_have_mixed_case_and_four_of_them_do_nothing(read, capfd):
-    words = "TRAINER.TaskRes.RESIDUAL_SCALE 0.5 TRAINER.TaskRes.ENHANCED_BASE none "
-    words += "TRAINER.TaskRes.PREC fp32 TRAINER.TaskRes.N_CTX 16 TRAINER.TaskRes.CSC False"
-    own = read("TaskRes", "OPTIM:\n  NAME: adam\n", *words.split()).TRAINER.TASKRES
-    assert (own.RESIDUAL_SCALE, own.ENHANCED_BASE, own.PREC) == (0.5, "none", "fp32")
-    said = capfd.readouterr().out.splitlines()
-    assert said == [
-        "TRAINER.TaskRes.N_CTX '16' does nothing for TRAINER.TASKRES",
-        "TRAINER.TaskRes.CSC 'False' does nothing for TRAINER.TASKRES",
-    ]
-
-
-def test_clip_adapters_trainer_is_found_by_its_own_name(read):
-    assert read("CLIP_Adapter", "OPTIM:\n  LR: 0.002\n").TRAINER.NAME == "CLIPAdapter"

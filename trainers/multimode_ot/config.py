@@ -33,6 +33,9 @@ class Setting:
         one_of: the only values.
         least: the smallest value.
         above: what it must be larger than.
+        below: what it must be less than.
+        layers_left: of a setting that counts layers, how many of a tower must be left over: where
+            the defaults meet a tower that is too short for them, they go by it.
     """
 
     default: Any
@@ -40,6 +43,8 @@ class Setting:
     one_of: tuple[Any, ...] = ()
     least: float | None = None
     above: float | None = None
+    below: float | None = None
+    layers_left: int | None = None
 
 
 # A method's settings by name; a nested table is a part that the method may take (a regulariser).
@@ -246,6 +251,8 @@ class Check:
                 self.at_least(key, setting.least)
             if setting.above is not None and not self.settings[key] > setting.above:
                 self.refuse(key, f"must be more than {setting.above}")
+            if setting.below is not None and not self.settings[key] < setting.below:
+                self.refuse(key, f"must be less than {setting.below}")
 
     def one_of(self, key: str, allowed: Iterable[str]) -> None:
         require_known(f"{self.path}.{key}", self.settings[key], allowed)

@@ -13,7 +13,7 @@ def test_other_classes_are_as_in_a_model_made_for_them(case):
 
 
 def test_so_they_are_with_every_choice_of_a_setting(choice):
-    if not choice.refusal():
+    if not choice.misfit():
         assert_follows_the_classes(choice)
 
 

@@ -32,7 +32,7 @@ def test_an_image_alone_has_the_logits_that_it_has_in_a_batch(case):
 
 
 def test_so_it_has_with_every_choice_of_a_setting(choice):
-    if not choice.refusal():
+    if not choice.misfit():
         assert_independent(choice)
 
 
@@ -75,7 +75,7 @@ def test_a_number_that_is_none_in_an_image_names_the_row(case):
 
 
 def test_so_it_does_with_every_choice_of_a_setting(choice):
-    if not choice.refusal():
+    if not choice.misfit():
         assert_names_the_row(choice)
 
 

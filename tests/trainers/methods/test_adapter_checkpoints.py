@@ -38,7 +38,9 @@ def test_a_bare_tensor_of_tip_adapter_is_refused_in_a_line(tmp_path, name):
     torch.save(torch.nn.Parameter(bare) if "best" in name else bare.T, tmp_path / name)
     with pytest.raises(ValueError) as refusal:
         read_checkpoint(tmp_path / name)
-    assert name in str(refusal.value) and "is not a checkpoint: it holds a" in str(refusal.value)
+    assert name in str(refusal.value) and "is not a checkpoint: it holds a bare tensor" in str(
+        refusal.value
+    )
     assert "\n" not in str(refusal.value)
 
 
@@ -82,7 +84,7 @@ def test_it_changes_nothing_but_the_text_side_and_is_not_saved(tmp_path):
         (None, "no checkpoint"),
         ({"state_dict": {"other": torch.zeros(3)}}, "has no weight"),
         ({"state_dict": {"weight": torch.zeros(TEXT, WIDTH)}}, "a weight of shape (64, 48)"),
-        (torch.zeros(3), "is not a checkpoint: it holds a Tensor"),
+        (torch.zeros(3), "is not a checkpoint: it holds a bare tensor (3,)"),
     ],
 )
 def test_a_file_of_something_else_is_refused_with_the_setting(tmp_path, content, words):

@@ -240,7 +240,7 @@ def test_trained_keys_are_not_normalised_again():
     before = model(images)
     with torch.no_grad():
         model.prompt_learner.cache_keys *= 1.5
-    assert (model(images) - before).abs().max() > 0.1
+    assert (model(images) - before).abs().max() > 0.01
     model.set_classes(NAMES)
     assert not torch.allclose(model.prompt_learner.cache_keys.norm(dim=-1), torch.ones(7))
 

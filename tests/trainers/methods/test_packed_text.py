@@ -114,7 +114,9 @@ def test_no_logit_or_gradient_depends_on_chunks(clip, method, changes, monkeypat
     names = [*CLASSES["very different names"], "cow", "hen"]
     model, images = model_of(clip, method, changes, names), random_images(SHAPE)
     calls, run = [], PackedClasses.run_tails
-    monkeypatch.setattr(PackedClasses, "run_tails", lambda *a: (calls.append(1), run(*a))[1])
+    monkeypatch.setattr(
+        PackedClasses, "run_tails", lambda *a, **k: (calls.append(1), run(*a, **k))[1]
+    )
 
     def chunked():
         with monkeypatch.context() as patch:
@@ -142,7 +144,7 @@ def test_evaluation_holds_one_layer_and_so_takes_larger_chunks(clip):
     model = model_of(clip, "CoCoOp", {"MEMORY_MB": 1}, [f"cat {i}" for i in range(40)])
     images, sizes = random_images(SHAPE, 8), []
     run = model.classes.run_tails
-    model.classes.run_tails = lambda *a: (sizes.append(len(a[2])), run(*a))[1]
+    model.classes.run_tails = lambda *a, **k: (sizes.append(len(a[2])), run(*a, **k))[1]
     model(images)
     training, sizes[:] = list(sizes), []
     with torch.no_grad():

@@ -116,6 +116,18 @@ RELEASED = {
         "prompt_learner",
         {"N_CTX_VISION": 8, "PROMPT_DEPTH_VISION": 3},
     ),
+    "MMA": (
+        keys.adapters(TINY, range(1, 4), 32),
+        {"token_embedding": (OTHER_CLASSES, 77, W_T), "tokenized_prompts": (OTHER_CLASSES, 77)},
+        "adapter_learner",
+        {"ADAPTER_START": 1, "ADAPTER_END": 3},
+    ),
+    "TCP": (
+        keys.tcp(TINY),
+        buffers("", OTHER_CLASSES, 4),
+        "prompt_learner",
+        {},
+    ),
 }
 released = pytest.mark.parametrize("method", RELEASED)
 

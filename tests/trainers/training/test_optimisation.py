@@ -22,6 +22,9 @@ class Model(SimpleNamespace):
     name = "Mine"
     steps = Steps()
 
+    def trained(self):
+        return [p for p in self.prompt_learner.parameters() if p.requires_grad]
+
     def optimiser_arguments(self):
         return {"eps": 1e-4}
 

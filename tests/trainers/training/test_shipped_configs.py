@@ -36,8 +36,9 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
     if getattr(method, "fits_at_once", False):
         assert cfg.OPTIM.MAX_EPOCH == 1
     elif file.parent.name in OTHER_OPTIMISERS:
-        optimiser = OTHER_OPTIMISERS[file.parent.name]
-        assert optimiser == cfg.OPTIM.NAME
+        assert OTHER_OPTIMISERS[file.parent.name] == cfg.OPTIM.NAME
+        no_warm_up = file.parent.name in ("MMA", "CLIPLoRA")
+        assert not no_warm_up or (cfg.OPTIM.LR_SCHEDULER, cfg.OPTIM.WARMUP_EPOCH) == ("cosine", 0)
     elif method.trains and file.stem != "rn50_val":
         assert cfg.OPTIM.NAME == "sgd" and cfg.OPTIM.LR_SCHEDULER == "cosine"
         assert (cfg.OPTIM.WARMUP_EPOCH, cfg.OPTIM.WARMUP_TYPE) == (1, "constant")
@@ -48,7 +49,26 @@ def test_a_config_loads_and_its_settings_are_allowed(file):
 
 # Methods whose originals do not take SGD with a cosine after one epoch of warm-up.
 OTHER_OPTIMISERS = {"TaskRes": "adam", "TipAdapterF": "adamw", "LinearProbe": "adam"}
-OTHER_OPTIMISERS |= dict.fromkeys(["ZSLP", "CLAP", "LPPP"], "sgd")
+OTHER_OPTIMISERS |= dict.fromkeys(["ZSLP", "CLAP", "LPPP", "MMA"], "sgd")
+OTHER_OPTIMISERS |= {"CLIPLoRA": "adamw", "TCP": "adam"}
+MMA = {
+    "TEXT_CTX_INIT": WORDS,
+    "ADAPTER_START": 5,
+    "ADAPTER_END": 12,
+    "ADAPTER_DIM": 32,
+    "ADAPTER_SCALE": 0.001,
+    "PREC": "amp",
+}
+LORA = {
+    "ENCODER": "both",
+    "POSITION": "all",
+    "PARAMS": ("q", "k", "v"),
+    "RANK": 2,
+    "ALPHA": 1,
+    "DROPOUT": 0.25,
+    "ITERATIONS_PER_SHOT": 500,
+    "PREC": "amp",
+}
 # Backbone, training batch, epochs, learning rate, and settings of the method.
 PUBLISHED = {
     "CoOp/rn50": ("RN50", 32, 200, 0.002, {"CTX_INIT": "", "N_CTX": 16}),
@@ -118,6 +138,12 @@ PUBLISHED = {
         *("ViT-B/16", 4, 50, 0.0025),
         FOUR | NINE,
     ),
+    "MMA/vit_b16_ep5": ("ViT-B/16", 16, 5, 0.0015, MMA),
+    "MMA/vit_b16_ep5_imnet": ("ViT-B/16", 128, 5, 0.0015, MMA),
+    "MMA/vit_b16_cross_datasets": ("ViT-B/16", 128, 1, 0.0015, MMA | {"ADAPTER_START": 9}),
+    "CLIPLoRA/vit_b16": ("ViT-B/16", 32, 10, 0.0002, LORA),
+    "TCP/vit_b16_ep50": ("ViT-B/16", 32, 50, 0.002, {"N_CTX": 4, "CTX_INIT": "", "W": 8.0}),
+    "TCP/vit_b16_ep25": ("ViT-B/16", 32, 25, 0.002, {"N_CTX": 4, "CTX_INIT": "", "W": 8.0}),
     "PLOT/rn50": ("RN50", 128, 50, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200": ("RN50", 128, 200, 0.002, {"N": 4, "N_CTX": 16}),
     "PLOT/rn50_ep200_batch32": ("RN50", 32, 200, 0.002, {"N": 4, "N_CTX": 16}),
@@ -132,11 +158,11 @@ def test_a_published_config_holds_the_published_values(name):
     got = [cfg.MODEL.BACKBONE.NAME, loader.TRAIN_X.BATCH_SIZE, optim.MAX_EPOCH, optim.LR]
     assert got == recipe
     test_batch = loader.TEST.BATCH_SIZE
-    assert test_batch == (200 if name.startswith("PLOT") else 100)
+    assert test_batch == {"PLOT": 200, "TCP": 500}.get(name.partition("/")[0], 100)
     assert cfg.INPUT.SIZE == (224, 224)
     assert list(cfg.INPUT.TRANSFORMS) == ["random_resized_crop", "random_flip", "normalize"]
     assert {key: settings[key] for key in expected} == expected
-    assert settings.PREC == "fp16"
+    assert expected.get("PREC", "fp16") == settings.PREC
 
 
 # Of the regularisers that a method takes by itself.

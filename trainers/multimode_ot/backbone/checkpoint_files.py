@@ -47,7 +47,8 @@ _INERT = [
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """A checkpoint's dictionary, on the CPU; its `state_dict` is there, its `epoch` maybe.
 
-    A bare state dict is taken as one.
+    A bare state dict is taken as one, and so is a file of CLIP-LoRA's program, which `load_prompts`
+    unpacks.
 
     Raises:
         FileNotFoundError: no such file.
@@ -63,9 +64,16 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         raise
     except Exception as error:  # what the reader raises on damaged bytes has no common type
         raise ValueError(f"{path} is not read as a checkpoint: {_reason(error)}") from None
+    if isinstance(content, torch.Tensor):
+        raise ValueError(
+            f"{path} is not a checkpoint: it holds a bare tensor {tuple(content.shape)}, which "
+            "does not say of which images and classes it is: it must be a dict of named tensors"
+        )
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     checkpoint = content if "state_dict" in content else {"state_dict": content}
+    if set(content) == {"weights", "metadata"}:
+        return checkpoint
     try:
         require_tensors(checkpoint["state_dict"])
     except ValueError as error:

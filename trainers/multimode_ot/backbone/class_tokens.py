@@ -113,14 +113,22 @@ def embed_classes(clip: CLIP, classnames: Sequence[str], prefixes: Sequence[str]
     check_classnames(classnames, clip.context_length, unique=False)
     names = [readable(name) for name in classnames]
     texts = [f"{prefix} {name}." for name in names for prefix in prefixes]
-    ids = tokenize(texts, clip.context_length)  # (K * N, context)
-    eos = ids.argmax(-1)  # the EOS has the highest id
-    ids = ids[:, : int(eos.max()) + 1].to(clip.token_embedding.weight.device)
+    embeddings, eos = embed_texts(clip, texts)
     lengths = tokenize(names, clip.context_length).argmax(-1) - 1
     shape = (len(names), len(prefixes))
-    return ClassTokens(
-        clip.token_embedding(ids).unflatten(0, shape), eos.to(ids.device).view(shape), lengths
-    )
+    return ClassTokens(embeddings.unflatten(0, shape), eos.view(shape), lengths)
+
+
+def embed_texts(clip: CLIP, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Token embeddings `(S, L, w)`, cut behind the longest, and positions of the EOS `(S,)`.
+
+    Raises:
+        ValueError: a text that does not fit the context.
+    """
+    ids = tokenize(texts, clip.context_length)  # (S, context)
+    eos = ids.argmax(-1)  # the EOS has the highest id
+    ids = ids[:, : int(eos.max()) + 1].to(clip.token_embedding.weight.device)
+    return clip.token_embedding(ids), eos.to(ids.device)
 
 
 def embed_words(clip: CLIP, words: str) -> Tensor:

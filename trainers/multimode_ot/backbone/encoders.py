@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from .additions import UNCHANGED, Additions
 from .clip import CLIP
 from .layers import ModifiedResNet, attend
 
@@ -28,8 +29,9 @@ run_again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
 def encode_text(
     clip: CLIP,
     embeddings: Tensor,
-    deep_prompts: Sequence[Tensor] = (),
+    deep_prompts: Sequence[Tensor | None] = (),
     only: Tensor | None = None,
+    added: Additions = UNCHANGED,
 ) -> Tensor:
     """The outputs of text tokens, after the final layer norm.
 
@@ -37,23 +39,27 @@ def encode_text(
         embeddings: `(S, L, w)` token embeddings, without positional embedding; any `L` up to
             CLIP's context, since the transformer is causal: what follows the EOS is irrelevant.
         deep_prompts: for layers 1, 2, ...: `(S, n, w)`, or `(n, w)` for all sequences, put at
-            positions `1..n`.
+            positions `1..n`; None where what stands there flows on.
         only: `(S,)`, the positions whose outputs are wanted; all by default.
+        added: what is trained at the blocks.
 
     Returns:
         `(S, L, w)`, or `(S, w)` with `only`; multiply with `clip.text_projection` for the joint
         space.
     """
-    x = embeddings.to(clip.dtype) + clip.positional_embedding[: embeddings.shape[1]].to(clip.dtype)
+    x = added.to_inputs(embeddings.to(clip.dtype))
+    x = x + clip.positional_embedding[: x.shape[1]].to(clip.dtype)
     for i, block in enumerate(clip.transformer):
-        if 1 <= i <= len(deep_prompts):
-            prompt = deep_prompts[i - 1].to(x.dtype).expand(len(x), -1, -1)
+        prompt = deep_prompts[i - 1] if 1 <= i <= len(deep_prompts) else None
+        if prompt is not None:
+            prompt = prompt.to(x.dtype).expand(len(x), -1, -1)
             x = torch.cat([x[:, :1], prompt, x[:, 1 + prompt.shape[1] :]], dim=1)
+        at = added.at(i)
         if only is not None and block is clip.transformer.last:
             rows = torch.arange(len(x), device=x.device), only
-            x = block.close(x[rows], attend(block.open(x), causal=True)[rows])
+            x = block.close(x[rows], attend(block.open(x, at), causal=True)[rows], at)
         else:
-            x = block(x, causal=True)
+            x = block(x, causal=True, added=at)
     return clip.ln_final(x)
 
 
@@ -66,7 +72,7 @@ def encode_text_pooled(
     clip: CLIP,
     embeddings: Tensor,
     eos: Tensor,
-    deep_prompts: Sequence[Tensor] = (),
+    deep_prompts: Sequence[Tensor | None] = (),
     memory: int | None = None,
 ) -> Tensor:
     """Text features in the joint space, `(S, d)`, not normalised: the outputs at `eos`, `(S,)`.
@@ -84,14 +90,21 @@ def encode_text_pooled(
         layers = clip.text_layers if torch.is_grad_enabled() else 1
         held = SAVED_WIDTHS * layers * embeddings[0].numel() * clip.dtype.itemsize
         most = max(1, memory // held)
-    *others, last = zip(embeddings.split(most), eos.split(most), strict=True)
-    outputs = [run_again(encode_text, clip, rows, deep_prompts, at) for rows, at in others]
-    outputs.append(encode_text(clip, last[0], deep_prompts, last[1]))
+    outputs = []
+    for start in range(0, len(embeddings), most):
+        rows = slice(start, start + most)
+        own = [p[rows] if p is not None and p.ndim == 3 else p for p in deep_prompts]
+        run = encode_text if rows.stop >= len(embeddings) else partial(run_again, encode_text)
+        outputs.append(run(clip, embeddings[rows], own, eos[rows]))
     return project_text(clip, torch.cat(outputs))
 
 
 def encode_image(
-    clip: CLIP, images: Tensor, prompts: Sequence[Tensor] = (), pooled_only: bool = False
+    clip: CLIP,
+    images: Tensor,
+    prompts: Sequence[Tensor] = (),
+    pooled_only: bool = False,
+    added: Additions = UNCHANGED,
 ) -> Tensor:
     """Image features of every visual mode, in the joint space.
 
@@ -101,6 +114,7 @@ def encode_image(
             the mode's prompt behind its patches. None: one mode without a prompt. A ResNet takes
             none.
         pooled_only: leave out the local outputs.
+        added: what is trained at the blocks of a ViT.
 
     Returns:
         `(B, M, 1 + J, d)`: token 0 is the pooled output (CLS, or the attention pool's), the others
@@ -109,8 +123,8 @@ def encode_image(
     visual = clip.visual
     images = images.to(clip.dtype)
     if isinstance(visual, ModifiedResNet):
-        if prompts:
-            raise ValueError(f"{clip.name} is a ResNet: it takes no visual prompts")
+        if prompts or added.blocks:
+            raise ValueError(f"{clip.name} is a ResNet: it takes no visual prompts, nor additions")
         tokens = visual(images).unsqueeze(1)
         return tokens[:, :, :1] if pooled_only else tokens
 
@@ -118,23 +132,24 @@ def encode_image(
     patches = visual.conv1(images).to(clip.dtype).flatten(2).transpose(1, 2)  # (B, O, w)
     cls = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     x = torch.cat([cls, patches], 1) + visual.positional_embedding.to(patches.dtype)
-    x = visual.ln_pre(x)
+    x = added.to_inputs(visual.ln_pre(x))
     modes, stock = (len(prompts[0]) if prompts else 1), x.shape[1]
     first, *others = visual.transformer
     if prompts:
         # Until the first attention the stock tokens are common to all modes, and constants.
         prompt = visual.ln_pre(prompts[0].to(x.dtype))  # (M, n, w)
-        opened = _every_pair(first.open(x), first.open(prompt))
-        x = first(_every_pair(x, prompt), opened=opened)
+        opened = _every_pair(first.open(x, added.at(0)), first.open(prompt, added.at(0)))
+        x = first(_every_pair(x, prompt), opened=opened, added=added.at(0))
     else:
-        x = first(x)
+        x = first(x, added=added.at(0))
     for i, block in enumerate(others, start=1):
         if i < len(prompts):
             x[:, stock:] = prompts[i].to(x.dtype).repeat(len(images), 1, 1)
         if pooled_only and block is visual.transformer.last:
-            x = block.close(x[:, :1], attend(block.open(x), causal=False)[:, :1])
+            mixed = attend(block.open(x, added.at(i)), causal=False)
+            x = block.close(x[:, :1], mixed[:, :1], added.at(i))
         else:
-            x = block(x)
+            x = block(x, added=added.at(i))
     x = visual.ln_post(x[:, :1] if pooled_only else x) @ visual.proj.to(x.dtype)
     return x.unflatten(0, (len(images), modes))
 

@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .linear import affine, linear, pull_back
+from .additions import NOTHING, AtBlock
+from .linear import affine, pull_back
+from .low_rank import updated_linear
 
 HEAD_WIDTH = 64  # every CLIP transformer has heads of this width
 
@@ -85,21 +87,32 @@ class Block(nn.Module):
         self.attn, self.ln_1 = Attention(width), LayerNorm(width)
         self.mlp, self.ln_2 = MLP(width), LayerNorm(width)
 
-    def forward(self, x: Tensor, causal: bool = False, opened: Tensor | None = None) -> Tensor:
-        """`(S, L, w)` to `(S, L, w)`. `opened`: `open(x)`, if it is known already."""
-        return self.close(x, attend(self.open(x) if opened is None else opened, causal))
+    def forward(
+        self,
+        x: Tensor,
+        causal: bool = False,
+        opened: Tensor | None = None,
+        added: AtBlock = NOTHING,
+    ) -> Tensor:
+        """`(S, L, w)` to `(S, L, w)`. `opened`: `open(x, added)`, if it is known already."""
+        mixed = attend(self.open(x, added) if opened is None else opened, causal)
+        return self.close(x, mixed, added)
 
-    def open(self, x: Tensor) -> Tensor:
+    def open(self, x: Tensor, added: AtBlock = NOTHING) -> Tensor:
         """Queries, keys and values of tokens `(..., w)`, `(..., 3, heads, 64)`."""
         attn = self.attn
-        qkv = linear(self.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        qkv = updated_linear(self.ln_1(x), attn.in_proj_weight, attn.in_proj_bias, added.qkv)
         return qkv.unflatten(-1, (3, attn.heads, -1))
 
-    def close(self, x: Tensor, mixed: Tensor) -> Tensor:
+    def close(self, x: Tensor, mixed: Tensor, added: AtBlock = NOTHING) -> Tensor:
         """The block's output for tokens `x` `(..., w)` whose attention gave `mixed`, likewise."""
         out_proj = self.attn.out_proj
-        x = x + linear(mixed, out_proj.weight, out_proj.bias)
-        return x + self.mlp(self.ln_2(x))
+        between = x + updated_linear(mixed, out_proj.weight, out_proj.bias, added.out)
+        out = between + self.mlp(self.ln_2(between))
+        if added.beside is None:
+            return out
+        # The norm is made twice: kept from `open`, it would tie the two for a hundredth of a block.
+        return out + added.beside(self.ln_1(x)).to(out.dtype)
 
 
 def attend(qkv: Tensor, causal: bool) -> Tensor:

@@ -15,11 +15,13 @@ tokens of tails (`N * T` of each class), `b` tokens of a context, `w` width, `h`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 
+from .additions import UNCHANGED, Additions
 from .class_tokens import check_classnames, insert_context, readable, tokenize
 from .clip import CLIP
 from .encoders import project_text, run_again
@@ -30,6 +32,7 @@ from .tails import ALL, Group, attend_behind, pick, split_groups, tokens
 # queries, keys and values, keys and values again (behind the head's), the attention's output, the
 # hidden layer. Keys of heads longer than two tails come on top.
 SAVED_WIDTHS = 16
+ADDED_WIDTHS = 4  # and for what is trained at its block: inputs, which of them are kept
 
 
 class PackedClasses(nn.Module):
@@ -144,38 +147,43 @@ class PackedClasses(nn.Module):
         context: Tensor,
         deep: Sequence[Tensor] = (),
         memory: int | None = None,
+        added: Additions = UNCHANGED,
     ) -> Tensor:
         """Class features in the joint space, `(K, N, d)`, not normalised: the outputs at the EOS.
 
         The last layer runs for these alone, and the heads in the same products as the last chunk.
-        Arguments as of `forward`.
+        Arguments as of `forward`, and `added`: what is trained at the blocks.
         """
-        *others, last = self.chunks(clip, memory, len(context))
+        *others, last = self.chunks(clip, memory, len(context), added)
         seen: list[Tensor] = []
-        heads = self.head_inputs(clip, context)
-        final = self.run_tails(clip, *last, self.eos, seen, heads, deep)
-        tails = [run_again(self.run_tails, clip, *part, self.eos, seen) for part in others]
-        outputs = torch.cat([*tails, final])  # (K * N, w)
+        heads = self.head_inputs(clip, context, added)
+        final = self.run_tails(clip, *last, self.eos, seen, heads, deep, added)
+        again = partial(run_again, preserve_rng_state=added.random)
+        tails = partial(self.run_tails, added=added)
+        first = [again(tails, clip, *part, self.eos, seen) for part in others]
+        outputs = torch.cat([*first, final])  # (K * N, w)
         outputs = outputs.unflatten(0, (len(self.order), -1))[self.order]
         return project_text(clip, clip.ln_final(outputs))
 
     def chunks(
-        self, clip: CLIP, memory: int | None, modes: int
+        self, clip: CLIP, memory: int | None, modes: int, added: Additions = UNCHANGED
     ) -> list[tuple[Sequence[Group], Tensor]]:
         """The groups and their words in as many parts as `memory` asks for."""
         most = tokens(self.groups)
         if memory is not None:
             behind = 2 * self.head_words.shape[1] * len(self.order) // most
             layers = clip.text_layers if torch.is_grad_enabled() else 1
-            held = max(SAVED_WIDTHS, SAVED_WIDTHS - 4 + behind) * layers * clip.text_width
+            widths = max(SAVED_WIDTHS, SAVED_WIDTHS - 4 + behind)
+            widths += ADDED_WIDTHS if added.blocks else 0
+            held = widths * layers * clip.text_width
             most = memory // (held * clip.dtype.itemsize * modes)
         parts = split_groups(self.groups, most)
         words = self.tail_words.split([tokens(part) for part in parts])
         return list(zip(parts, words, strict=True))
 
-    def head_inputs(self, clip: CLIP, context: Tensor) -> Tensor:
+    def head_inputs(self, clip: CLIP, context: Tensor, added: Additions = UNCHANGED) -> Tensor:
         """The heads in front of the first layer, `(N, P, w)`."""
-        words = self.head_words.to(clip.dtype).expand(len(context), -1, -1)
+        words = added.to_inputs(self.head_words.to(clip.dtype)).expand(len(context), -1, -1)
         x = insert_context(words, context.to(clip.dtype))
         return x + clip.positional_embedding[: x.shape[1]].to(x.dtype)
 
@@ -201,6 +209,7 @@ class PackedClasses(nn.Module):
         seen: list[Tensor],
         heads: Tensor | None = None,
         deep: Sequence[Tensor] = (),
+        added: Additions = UNCHANGED,
     ) -> Tensor:
         """Outputs of the `wanted` tokens of each tail of some groups, `(R, w)` for all.
 
@@ -210,6 +219,7 @@ class PackedClasses(nn.Module):
             heads: `(N, P, w)`, inputs of heads that have not run yet, to run along; `deep` theirs.
         """
         modes = len(seen[0]) if heads is None else len(heads)
+        words = added.to_inputs(words)
         rows, masks = self.lay_out(clip, groups, words, modes)
         sizes = [len(part) for part in rows]
         front = [] if heads is None else [heads.flatten(0, 1)]
@@ -219,7 +229,7 @@ class PackedClasses(nn.Module):
             if heads is not None and 1 <= i <= len(deep):
                 prompt = deep[i - 1].to(x.dtype)
                 x[:ahead].view_as(heads)[:, 1 : 1 + prompt.shape[1]] = prompt
-            opened, *tails = block.open(x).split([ahead, *sizes])
+            opened, *tails = block.open(x, added.at(i)).split([ahead, *sizes])
             at = wanted if block is clip.transformer.last else ALL
             mixed = []
             if heads is not None:
@@ -231,7 +241,7 @@ class PackedClasses(nn.Module):
             mixed += [attend_behind(seen[i], *part, at) for part in parts]
             if at != ALL:
                 x = pick(x[ahead:].split(sizes), groups, at)
-            x = block.close(x, torch.cat(mixed))
+            x = block.close(x, torch.cat(mixed), added.at(i))
         return x
 
     def lay_out(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .class_tokens import readable, tokenize
+from .class_tokens import embed_texts, readable
 from .clip import CLIP
 from .encoders import encode_text, normalised, project_text
 
@@ -56,9 +56,8 @@ def text_features(clip: CLIP, texts: Sequence[str], projection: Tensor | None = 
     Raises:
         ValueError: a text that does not fit the context.
     """
-    ids = tokenize(texts, clip.context_length).to(clip.token_embedding.weight.device)
-    eos = ids.argmax(-1)  # the EOS has the highest id
-    outputs = encode_text(clip, clip.token_embedding(ids[:, : int(eos.max()) + 1]), only=eos)
+    embeddings, eos = embed_texts(clip, texts)
+    outputs = encode_text(clip, embeddings, only=eos)
     features = (
         project_text(clip, outputs) if projection is None else outputs @ projection.to(outputs)
     )

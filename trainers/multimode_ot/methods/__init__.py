@@ -48,6 +48,9 @@ BUILT_IN = {
     "CLIPAdapter": "clip_adapter",
     "TipAdapter": "tip_adapter",
     "TipAdapterF": "tip_adapter_f",
+    "MMA": "mma",
+    "CLIPLoRA": "clip_lora",
+    "TCP": "tcp",
 }
 # What the trainers of original repositories are called that have another name here.
 ORIGINAL_NAMES = {"MultiModalAdapter": "MMA", "CLIP_Adapter": "CLIPAdapter", "ADAPTER": "CLAP"}

@@ -54,7 +54,7 @@ def build_model(
     kind.check_settings(Check(settings, settings_path(method)))
     backbone = load_clip(clip)
     if cfg is None:
-        limit_depths(settings, backbone)
+        limit_depths(settings, backbone, method)
     precision = resolve_precision(settings.PREC, device)
     moved = backbone.logit_scale.device.type != torch.device(device).type
     if backbone is clip and (moved or backbone.dtype != precision.weights):
@@ -69,11 +69,13 @@ def default_settings(method: str) -> CfgNode:
     return add_defaults(CfgNode(), find_method(method).all_settings())
 
 
-def limit_depths(settings: CfgNode, clip: CLIP) -> None:
-    """Ask a method's node for no more prompted layers than both towers of `clip` have."""
+def limit_depths(settings: CfgNode, clip: CLIP, method: str) -> None:
+    """Ask a method's node for no more layers than both towers of `clip` have."""
     layers = min(clip.text_layers, clip.vision_layers or clip.text_layers)
-    for key in [k for k in settings if "PROMPT_DEPTH" in k]:
-        settings[key] = min(settings[key], layers)
+    for key, setting in find_method(method).all_settings().items():
+        left = 0 if "PROMPT_DEPTH" in key else getattr(setting, "layers_left", None)
+        if left is not None:
+            settings[key] = min(settings[key], layers - left)
 
 
 def settings_of(cfg: CfgNode, method: str) -> CfgNode:

@@ -53,10 +53,10 @@ class ClassBound(OnFeatures):
         """The names of the classes that have rows."""
         return class_names_in(getattr(self.prompt_learner, CLASS_NAMES))
 
-    def identify(self, ids: Sequence[str]) -> None:
+    def identify(self, ids: Sequence[str] | None) -> None:
         """Tell the current classes apart by an id each, in their order: rows are then found by id
         where those of the rows are known, too, and else by name. Called before any loading."""
-        self.class_ids = list(ids)
+        self.class_ids = ids
         put_classnames(self.prompt_learner, self.classnames, ids)
         self.set_classes(self.classnames)
 

@@ -7,18 +7,12 @@ CVPR 2023 (arXiv 2303.13283).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .. import regularisers
 from ..config import Original, Setting, Settings
 from .coop import OF_DESCENDANTS, CoOp
-
-WORDS = "a photo of a"
-
-
-def words(value: Any) -> Any:
-    """`CTX_INIT` as words; the original's is True for these, and False for none."""
-    return {True: WORDS, False: ""}[value] if isinstance(value, bool) else value
+from .prompts import usual_words
 
 
 class KgCoOp(CoOp):
@@ -31,8 +25,8 @@ class KgCoOp(CoOp):
     }
     originals: ClassVar[Mapping[str, Original]] = {
         **OF_DESCENDANTS,
-        "TRAINER.COOP.CTX_INIT": Original("CTX_INIT", words),
-        "TRAINER.KGCOOP.CTX_INIT": Original("CTX_INIT", words),
+        "TRAINER.COOP.CTX_INIT": Original("CTX_INIT", usual_words),
+        "TRAINER.KGCOOP.CTX_INIT": Original("CTX_INIT", usual_words),
         "TRAINER.COOP.W": Original("TEMPLATE_CONSISTENCY.WEIGHT"),
         "TRAINER.COOP.CLASS_TOKEN_POSITION": Original(),
         "TRAINER.COCOOP.PREC": Original(),

@@ -71,7 +71,10 @@ def load_prompts(
 
 
 _FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "token_embedding.")
-_CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
+_CLASS_BUFFERS = (
+    *("token_prefix", "token_suffix", "token_midfix"),
+    *("token_embedding", "tokenized_prompts"),  # of MMA
+)
 _PROMPT_IN_TOWER = "VPT"
 
 

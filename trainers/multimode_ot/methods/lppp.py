@@ -18,6 +18,8 @@ from ..config import Setting, Settings
 from .class_bound import ClassBound
 from .tuning import BestEpoch
 
+ALPHA_START = 250  # times the mean cosine of an image and its class
+
 
 class Probe(nn.Module):
     """`weight` `(C, d)`, zeros; `bias` `(C,)`, as torch starts one; `alpha` `(C,)`, one number."""
@@ -70,7 +72,7 @@ class LPPP(BestEpoch, ClassBound):
         count = torch.bincount(labels, minlength=len(text))
         own = cosines.gather(1, labels[:, None])[:, 0]
         means = own.new_zeros(len(text)).index_add_(0, labels, own)[count > 0] / count[count > 0]
-        learner.alpha.fill_(250 * means.mean())
+        learner.alpha.fill_(ALPHA_START * means.mean())
         learner.weight.copy_(self.by_row(torch.zeros_like(text).index_add_(0, labels, z)))
 
     def optimiser_arguments(self) -> dict[str, Any]:
@@ -98,10 +100,8 @@ class LPPP(BestEpoch, ClassBound):
         gradient, before = self.prompt_learner.alpha.grad, self.alpha_gradient
         if gradient is None:
             return
-        if before is None or self.cfg.ALPHA_GRADIENT == "current":
-            self.alpha_gradient = gradient.clone()
-        else:
-            self.alpha_gradient = before + gradient
+        current = self.cfg.ALPHA_GRADIENT == "current"
+        self.alpha_gradient = gradient.clone() if before is None or current else gradient + before
         gradient.zero_()
 
     @torch.no_grad()

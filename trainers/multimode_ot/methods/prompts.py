@@ -11,7 +11,7 @@ import copy
 import itertools
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from ..backbone.clip import CLIP
 from ..config import Setting, Settings
 
 INIT_STD = 0.02
+USUAL_WORDS = "a photo of a"
 MOST_INITIALISED = 4  # longer contexts of both towers start at random, initial words or not
 CONTEXT_SETTINGS: Settings = {
     "N_CTX": Setting(16, "context vectors; with CTX_INIT: as many as it has words", least=1),
@@ -40,6 +41,12 @@ class Prompts(NamedTuple):
 
     text: list[Tensor]
     vision: list[Tensor]
+
+
+def usual_words(value: Any) -> Any:
+    """`CTX_INIT` as words; in the originals of KgCoOp and TCP it is True for the usual ones, and
+    False for none."""
+    return {True: USUAL_WORDS, False: ""}[value] if isinstance(value, bool) else value
 
 
 def random_prompt(*shape: int) -> nn.Parameter:
@@ -160,12 +167,13 @@ def _classes_in(kept: Tensor) -> tuple[list[str], list[str] | None]:
         found = None
     both = found if isinstance(found, dict) else {"names": found}
     names, ids = both.get("names"), both.get("ids")
-    lists = [names] if ids is None else [names, ids]
-    if not all(isinstance(x, list) and all(isinstance(s, str) for s in x) for x in lists) or (
-        ids is not None and len(ids) != len(names)
-    ):
-        raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
-    return names, ids
+    if _is_words(names) and (ids is None or (_is_words(ids) and len(ids) == len(names))):
+        return names, ids
+    raise ValueError(f"{CLASS_NAMES} of the state dict holds no list of class names")
+
+
+def _is_words(found: Any) -> TypeGuard[list[str]]:
+    return isinstance(found, list) and all(isinstance(word, str) for word in found)
 
 
 def require_classes(kept: Tensor, classnames: Sequence[str]) -> None:

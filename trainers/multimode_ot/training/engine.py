@@ -77,9 +77,8 @@ class PromptTrainer(TrainerX):
             print(f"Of the classes {', '.join(map(repr, names))} only the first can be predicted")
         self.model = build_model(name, clip, classnames, cfg, self.device, unique_names=False)
         self.class_features: Any = None
-        ids = wordnet_ids(self.dm.dataset) if isinstance(self.model, ClassBound) else None
-        if ids:
-            self.model.identify(ids)
+        if isinstance(self.model, ClassBound):
+            self.model.identify(wordnet_ids(self.dm.dataset))
 
         trained = sum(p.numel() for p in self.model.trained())
         print(f"{name} on {clip.name}: {len(classnames)} classes, {trained:,} trained parameters")
