@@ -1,10 +1,13 @@
 """Fixtures for tests that call train.py in this process, and an option to test other methods."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: its threads wait by spinning
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 

@@ -43,7 +43,13 @@ def test_the_table_of_a_script_has_an_empty_cell_for_an_unknown_memory(monkeypat
     monkeypatch.syspath_prepend(CHECKOUT / "scripts")
     import protocol
 
-    found = {"accuracy": 50.0, "seconds": 3.0, "peak_memory_mb": None, "backbone": "demo-vit"}
+    found = {
+        "method": "CoOp",
+        "accuracy": 50.0,
+        "seconds": 3.0,
+        "peak_memory_mb": None,
+        "backbone": "demo-vit",
+    }
     monkeypatch.setattr(protocol.Run, "results", lambda self: found)
     monkeypatch.setattr(protocol, "few_classes", lambda results: "")
     protocol.base2new_train(protocol.Job("base2new", "CoOp", 1, "digits", 16))

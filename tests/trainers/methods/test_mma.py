@@ -1,13 +1,20 @@
 """MMA computes, learns and starts as its paper's program does."""
 
+from pathlib import Path
+
 import original_keys as keys
 import pytest
 import torch
 from adapted import DTYPES, VIT, assert_parity, assert_steps, beside
-from multimode_ot import build_model
+from dassl.config import get_cfg_default
+from multimode_ot import build_model, extend_cfg
+from multimode_ot.config import merge_file
+from multimode_ot.training.optimisation import build_optimisation
 from parity import NAMES, settings
 from random_clip import random_state
 from slow_regularisers import SGD
+
+CONFIGS = Path(__file__).parents[3] / "configs/trainers"
 
 
 def of_layers(first, last, dtype=torch.float64, share=0.1, words="a photo of a"):
@@ -45,6 +52,21 @@ def test_three_steps_are_the_originals(dtype):
     pair = of_layers(1, 3, dtype, share=0.001)
     optimizer = torch.optim.SGD(pair.parameters.values(), lr=1, momentum=0.9, weight_decay=5e-4)
     assert_steps(pair, optimizer, SGD(), [0.0015, 0.00135676, 0.00098176])
+
+
+def test_the_published_config_has_the_published_learning_rates():
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    merge_file(cfg, str(CONFIGS / "MMA/vit_b16_ep5.yaml"))
+    model = of_layers(1, 3).model
+    optimizer, schedule = build_optimisation(model, cfg.OPTIM, 5)
+    rates = []
+    for _ in range(5):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    published = [0.0015, 0.00135676, 0.00098176, 0.00051824, 0.00014324]
+    assert rates == pytest.approx(published, abs=5e-9)
 
 
 def test_adapters_learn_as_much_whatever_their_share():

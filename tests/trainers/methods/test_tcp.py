@@ -1,5 +1,7 @@
 """TCP computes and learns as its paper's program does, with the templates of each data set."""
 
+from pathlib import Path
+
 import original_keys as keys
 import pytest
 import torch
@@ -14,6 +16,7 @@ from parity import NAMES, settings
 from random_clip import random_state
 from slow_in_blocks import AdamW
 
+CONFIG = Path(__file__).parents[3] / "configs/trainers/TCP/vit_b16_ep50.yaml"
 # Data set, prompt and teacher.
 TEXTS = [
     (None, "X X X X {}.", "a photo of a {}."),
@@ -83,7 +86,7 @@ def test_three_steps_of_adam_have_a_coupled_decay_and_a_large_epsilon(dtype):
     pair, loss = class_aware(dtype)
     cfg = get_cfg_default()
     extend_cfg(cfg)
-    merge_file(cfg, "configs/trainers/TCP/vit_b16_ep50.yaml")
+    merge_file(cfg, str(CONFIG))
     optimizer, _ = build_optimisation(pair.model, cfg.OPTIM, 3)
     assert type(optimizer) is torch.optim.Adam
     slow = AdamW(decay=5e-4, eps=1e-3, decoupled=False)

@@ -199,6 +199,22 @@ def test_its_checkpoint_has_no_optimiser_and_loads_like_any_other(run, tmp_path)
     assert results(tmp_path / "run")["trained_parameters"] == 0
 
 
+def test_encoding_a_split_draws_no_random_number(run, tmp_path, monkeypatch):
+    """So that a resumed run may do it at another moment than the whole one."""
+    states = []
+
+    def ended(model, epoch, epochs):
+        before = torch.get_rng_state()
+        for split in ("val", "test"):
+            features, labels = model.encoded(split)
+            assert model.encoded(split)[0] is features and len(features) == len(labels) > 0
+        states.append(torch.equal(before, torch.get_rng_state()))
+
+    monkeypatch.setattr(TaskRes, "epoch_ended", ended)
+    run("TaskRes", *SHORT, *views("TaskRes", 1))
+    assert states == [True] * EPOCHS
+
+
 # Refused
 
 

@@ -8,7 +8,7 @@ Axes: `B` images, `K` classes, `M` and `N` modes, `d` joint width.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,14 +26,14 @@ from ..backbone.state_dicts import require_tensors
 from ..config import PRECISIONS, Check, Original, Setting, Settings
 from ..regularisers import Seen
 from .fit import FitsBackbone, settings_path  # noqa: F401  (where others look for it)
+from .forward import ForwardPass
 from .frozen import FrozenFeatures
 from .loading import LoadReport, load_prompts
-from .nonfinite import raise_for_nonfinite
 from .stages import Stage
 from .steps import Steps
 
 
-class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
+class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
     """Normalised images `(B, 3, H, W)` to float32 logits `(B, K)`.
 
     Args:
@@ -92,10 +92,6 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
     checkpoint_prefix: ClassVar[str] = ""
     checkpoint_leftovers: ClassVar[tuple[str, ...]] = ()
 
-    clip: CLIP
-    prompt_learner: nn.Module
-    unconverged: Tensor  # int64 scalar; counts on the device, read once an epoch
-
     def __init__(
         self,
         clip: CLIP,
@@ -117,7 +113,7 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         self.set_classes(classnames)
         clip.cast(precision.weights)
 
-    # What a method defines.
+    # What a method defines, besides the three steps of `ForwardPass`.
 
     @classmethod
     def all_settings(cls) -> dict[str, Any]:
@@ -159,18 +155,6 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         check_classnames(classnames, self.clip.context_length, self.unique_names)
         self.classnames = list(classnames)
         self._frozen_text = {}
-
-    @abstractmethod
-    def class_features(self) -> Any:
-        """All that the logits need of the classes and that does not depend on the image."""
-
-    @abstractmethod
-    def image_features(self, images: Tensor) -> Any:
-        """All that the logits need of the images `(B, 3, H, W)`."""
-
-    @abstractmethod
-    def logits(self, image: Any, text: Any) -> Tensor:
-        """`(B, K)`, in float32 at least, outside autocast."""
 
     def pooled(self, image: Any, text: Any) -> tuple[Tensor, Tensor]:
         """The learned features of `B` images, `(..., B, d)`, and of the classes, `(..., K, d)`.
@@ -247,75 +231,6 @@ class PromptedCLIP(FitsBackbone, FrozenFeatures, nn.Module, ABC):
         """What the optimiser gets: parameters of the prompt learner, but those that a stage
         leaves alone (`requires_grad` False)."""
         return [p for p in self.prompt_learner.parameters() if p.requires_grad]
-
-    def pop_unconverged(self) -> int:
-        """Transport problems that hit the iteration cap since the last call."""
-        count = int(self.unconverged)
-        self.unconverged.zero_()
-        return count
-
-    def forward(self, images: Tensor, class_features: Any = None) -> Tensor:
-        """Logits `(B, K)`, float32; arguments and errors as of `see`."""
-        return self.see(images, class_features)[2]
-
-    def see(self, images: Tensor, class_features: Any = None) -> tuple[Any, Any, Tensor]:
-        """What `image_features`, `class_features` and `logits` make of a batch.
-
-        Args:
-            images: `(B, 3, H, W)`, normalised, at the backbone's resolution.
-            class_features: `self.class_features()` of earlier, to be computed once for many
-                batches; made here if left out.
-
-        Raises:
-            ValueError: images of another size.
-            FloatingPointError: NaN or Inf, with the tensor in which it appeared first. (Training
-                on CUDA does not look, since that would stall the device; the trainer looks at the
-                loss, which it reads anyway, and then calls `diagnose`.)
-        """
-        self.check_images(images)
-        with self.tower_context(images.device):
-            image = self.image_features(images)
-            text = self.class_features() if class_features is None else class_features
-        with torch.autocast(images.device.type, enabled=False):
-            logits = self.logits(image, text)
-        stalls = logits.device.type != "cpu" and self.prompt_learner.training
-        if not stalls and not logits.isfinite().all():
-            prompts = dict(self.prompt_learner.named_parameters())
-            raise_for_nonfinite(images=images, prompts=prompts)
-            raise_for_nonfinite(image_features=image, class_features=text, logits=logits)
-        return image, text, logits
-
-    def check_images(self, images: Tensor) -> None:
-        """Refuse images of another size than the backbone's."""
-        size = (3, self.clip.resolution, self.clip.resolution)
-        if images.ndim != 4 or tuple(images.shape[1:]) != size:
-            raise ValueError(
-                f"images of shape {tuple(images.shape)}: {self.clip.name} takes "
-                f"(B, {', '.join(map(str, size))})"
-            )
-
-    def tower_context(self, device: torch.device):
-        """Autocast while training, if the precision says so."""
-        autocasting = self.prompt_learner.training and torch.is_grad_enabled()
-        return (self.precision if autocasting else Precision()).training_context(device)
-
-    @torch.no_grad()
-    def diagnose(self, images: Tensor) -> None:
-        """Raise `FloatingPointError` naming the first non-finite tensor of a forward pass."""
-        training = self.prompt_learner.training
-        try:
-            self.eval()(images)
-        finally:
-            self.train(training)
-
-    @property
-    def device(self) -> torch.device:
-        return self.clip.logit_scale.device
-
-    @property
-    def logit_scale(self) -> Tensor:
-        """CLIP's frozen `exp(logit_scale)`."""
-        return self.clip.logit_scale.float().exp()
 
     def load_prompts(self, state: Mapping[str, Tensor]) -> LoadReport:
         """Take the prompts out of a state dict of this project or of the original repository.

@@ -100,8 +100,8 @@ class LPPP(BestEpoch, ClassBound):
         gradient, before = self.prompt_learner.alpha.grad, self.alpha_gradient
         if gradient is None:
             return
-        anew = before is None or self.cfg.ALPHA_GRADIENT == "current"
-        self.alpha_gradient = gradient.clone() if anew else gradient + before
+        current = self.cfg.ALPHA_GRADIENT == "current"
+        self.alpha_gradient = gradient.clone() if before is None or current else gradient + before
         gradient.zero_()
 
     @torch.no_grad()

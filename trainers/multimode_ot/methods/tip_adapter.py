@@ -109,7 +109,8 @@ class TipAdapter(Tuned, ClassBound):
         if images is None:
             return
         points = grid(self.cfg, self.dataset)
-        hits = hits_on(self, points, *images)
+        text, keys = self.logit_scale * self.text_side(), self.prompt_learner.cache_keys
+        hits = hits_on(points, normalised(images[0]), images[1], text, keys, self.votes)
         best = points[hits.index(max(hits))]
         if self.cfg.TUNE == "val":
             best = nearest_best(points, hits, (self.cfg.BETA, self.cfg.ALPHA))

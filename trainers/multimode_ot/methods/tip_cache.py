@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from ..backbone.encoders import normalised
 from ..config import Check
-
-if TYPE_CHECKING:
-    from .tip_adapter import TipAdapter
 
 START = 0.1
 # The original's upper ends of beta and alpha, by DATASET.NAME; "" for others.
@@ -79,23 +75,30 @@ def grid(cfg: CfgNode, dataset: str | None) -> list[tuple[float, float]]:
 
 @torch.no_grad()
 def hits_on(
-    model: TipAdapter, points: list[tuple[float, float]], features: Tensor, labels: Tensor
+    points: list[tuple[float, float]],
+    z: Tensor,
+    labels: Tensor,
+    text: Tensor,
+    keys: Tensor,
+    votes: Callable[[Tensor], Tensor],
 ) -> list[int]:
     """How many images each pair of beta and alpha classifies correctly.
 
     Args:
-        points: with those of one beta beside each other.
-        features: `(I, d)`.
+        points: with those of one beta beside each other, for which the cache votes once.
+        z: `(I, d)`, unit vectors.
         labels: `(I,)`.
+        text: `(K, d)`, of the zero-shot logits.
+        keys: `(N, d)`.
+        votes: from affinities `(N, B)` to `(B, K)`.
     """
-    keys, text = model.prompt_learner.cache_keys, model.text_side()
-    hits = torch.zeros(len(points), dtype=torch.long, device=features.device)
+    hits = torch.zeros(len(points), dtype=torch.long, device=z.device)
     size = max(1, AT_ONCE // max(len(keys), len(text)))
-    for z, wanted in zip(normalised(features).split(size), labels.split(size), strict=True):
-        zero_shot, nearness = model.logit_scale * z @ text.T, keys @ z.T - 1
-        beta_before = None
+    for some, wanted in zip(z.split(size), labels.split(size), strict=True):
+        zero_shot, nearness = some @ text.T, keys @ some.T - 1
+        voted, cached = None, zero_shot
         for i, (beta, alpha) in enumerate(points):
-            if beta != beta_before:
-                votes, beta_before = model.votes((beta * nearness).exp()), beta
-            hits[i] += ((zero_shot + alpha * votes).argmax(-1) == wanted).sum()
+            if beta != voted:
+                voted, cached = beta, votes((beta * nearness).exp())
+            hits[i] += ((zero_shot + alpha * cached).argmax(-1) == wanted).sum()
     return hits.tolist()
