@@ -211,7 +211,8 @@ def test_the_search_finds_what_the_original_does_but_breaks_ties_on_val_otherwis
         wanted = best[int(logs.argmin())]
     found = (float(state["beta"]), float(state["alpha"]))
     assert found == pytest.approx(wanted)
-    assert model.chosen == {"ALPHA": round(found[1], 6), "BETA": round(found[0], 6)}
+    shown = [float(f"{value:.7g}") for value in wanted]
+    assert model.chosen == {"ALPHA": shown[1], "BETA": shown[0]}, "float32's digits, and no more"
 
 
 def double(state):

@@ -122,6 +122,18 @@ def test_clap_equals_its_formulas(shape, named):
     near(model.prompt_learner.prototypes, wanted)
 
 
+@pytest.mark.parametrize("named", ["l2-balanced", "balanced l2", "l2balanced"])
+def test_the_words_of_a_constraint_count_however_they_are_joined(named):
+    one, other = built("CLAP", CONSTRAINT=named), built("CLAP", CONSTRAINT="l2_balanced")
+    features, _ = passes(one, VIT, 1)
+    losses = []
+    for model in (one, other):
+        model.collect(features, LABELS)
+        move(model)
+        losses.append(stepped(model, features[0], LABELS, 0.1, 1))
+    assert losses[0] == losses[1] and losses[0][0]["constraint"] > 0
+
+
 def test_without_a_constraint_clap_is_zslp():
     clap, zslp = built("CLAP", CONSTRAINT="none"), built("ZSLP")
     features, _ = passes(clap, VIT, 1)
@@ -166,6 +178,7 @@ def test_an_epoch_sees_about_a_twentieth_of_the_cache(images, batches):
     [
         ("CLAP", "CONSTRAINT", "l3", ["'none'", "l2 or cosine", "l2_balanced"]),
         ("CLAP", "CONSTRAINT", "balanced", ["l2 or cosine"]),
+        ("CLAP", "CONSTRAINT", "l25", ["l2 or cosine"]),
         ("CLAP", "CONSTRAINT", "l2_cosine", ["l2 or cosine"]),
         ("CLAP", "CONSTRAINT", "l2_none", ["l2 or cosine"]),
         ("CLAP", "CONSTRAINT", "l2_balanced_balanced", ["l2 or cosine"]),

@@ -6,6 +6,7 @@ Large Vision-Language Models", CVPR 2024 (arXiv 2312.12730).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from .zslp import ZSLP
 
 DISTANCES = ("l2", "cosine")
 VARIANTS = ("balanced", "corrected", "constant", "adaptative")
+WORDS = re.compile("|".join((*DISTANCES, *VARIANTS, "none")))
 
 
 class CLAP(ZSLP):
@@ -44,9 +46,11 @@ class CLAP(ZSLP):
     @classmethod
     def check_settings(cls, check: Check) -> None:
         super().check_settings(check)
-        words = check.settings.CONSTRAINT.split("_")
-        known = set(words) <= {*DISTANCES, *VARIANTS} and len(set(words)) == len(words)
-        if words != ["none"] and not (known and len({*words} & {*DISTANCES}) == 1):
+        named = check.settings.CONSTRAINT
+        words = WORDS.findall(named)
+        known = not WORDS.sub("", named).strip("_- ") and len(set(words)) == len(words)
+        known = known and "none" not in words
+        if named != "none" and not (known and len({*words} & {*DISTANCES}) == 1):
             check.refuse(
                 "CONSTRAINT",
                 f"must be 'none', or {' or '.join(DISTANCES)} and any of {', '.join(VARIANTS)}, "
@@ -55,7 +59,8 @@ class CLAP(ZSLP):
 
     @property
     def words(self) -> list[str]:
-        return self.cfg.CONSTRAINT.split("_")
+        """Of `CONSTRAINT`: the original looks for them anywhere in it, whatever is between."""
+        return WORDS.findall(self.cfg.CONSTRAINT)
 
     @torch.no_grad()
     def collect(self, features: Tensor, labels: Tensor) -> None:

@@ -115,6 +115,7 @@ class ClassBound(OnFeatures):
 
     def load_prompts(self, state: Mapping[str, Tensor]) -> LoadReport:
         """Also takes rows of other classes, if the state dict names them."""
+        state = self.unpacked(state)
         require_tensors(state)
         keys = self.prompt_keys(state)
         learner = self.prompt_learner

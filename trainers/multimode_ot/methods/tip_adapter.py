@@ -99,7 +99,7 @@ class TipAdapter(Tuned, ClassBound):
         learner = self.prompt_learner
         found = {"ALPHA": learner.alpha, "BETA": learner.beta}
         tuned = self.cfg.TUNE != "none"
-        return {key: round(value.item(), 6) for key, value in found.items() if tuned}
+        return {key: float(f"{value.item():.7g}") for key, value in found.items() if tuned}
 
     @torch.no_grad()
     def tune(self) -> None:

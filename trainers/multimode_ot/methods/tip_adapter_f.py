@@ -6,7 +6,10 @@ ECCV 2022 (arXiv 2207.09519), section 3.2.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from torch import Tensor
 
 from .steps import Steps
 from .tip_adapter import TipAdapter
@@ -29,3 +32,9 @@ class TipAdapterF(TipAdapter):
 
     def training_ended(self) -> None:
         self.tune()
+
+    def unpacked(self, state: Any) -> Any:
+        """Also the original's keys, the bare weight of a linear layer, `(N, d)`: of the images that
+        the cache was made of, in their order."""
+        bare = state.get("weight") if isinstance(state, Mapping) and len(state) == 1 else state
+        return {"cache_keys": bare.detach()} if isinstance(bare, Tensor) else state

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..config import Check, Setting, Settings
+from .fit import settings_path
 from .on_features import OnFeatures
 
 
@@ -27,8 +28,18 @@ class Tuned(OnFeatures):
     }
 
     def tuning_images(self) -> tuple[Tensor, Tensor] | None:
-        """Features `(N, d)` and labels `(N,)` to search on; None for fixed values."""
-        return None if self.cfg.TUNE == "none" else self.encoded(self.cfg.TUNE)
+        """Features `(N, d)` and labels `(N,)` to search on; None for fixed values.
+
+        Raises:
+            ValueError: nobody has said which images these are.
+        """
+        split = self.cfg.TUNE
+        if split != "none" and not hasattr(self, "encoded"):
+            raise ValueError(
+                f"{settings_path(self.name)}.TUNE {split!r}: there are no images to search on: set "
+                "the model's `encoded` to what returns their features and labels, or use 'none'"
+            )
+        return None if split == "none" else self.encoded(split)
 
 
 class BestEpoch(Tuned):
