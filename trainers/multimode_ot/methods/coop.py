@@ -21,10 +21,6 @@ OF_DESCENDANTS: Mapping[str, Original] = {
     **{f"TRAINER.COOP.{key}": Original(key) for key in ("N_CTX", "CSC", "PREC")},
     "TRAINER.COOP.ALPHA": Original(),
 }
-# ProGrad's, which its relatives' programs declare and do not read.
-UNREAD_LOSS: Mapping[str, Original] = {
-    f"LOSS.{key}": Original() for key in ("NAME", "T", "LAMBDA", "GM", "ALPHA")
-}
 
 
 class CoOp(LearnedContext):

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from .. import regularisers
 from ..config import Original, Setting, Settings
-from .coop import OF_DESCENDANTS, UNREAD_LOSS, CoOp
-from .prompts import usual_words
+from .coop import OF_DESCENDANTS, CoOp
+from .prompts import UNREAD_LOSS, usual_words
 
 
 class KgCoOp(CoOp):

@@ -19,8 +19,7 @@ from ..backbone.tcp_templates import DEFAULT_PROMPT, TCP_PROMPTS, TCP_TEACHERS
 from ..backbone.templates import dataset_template
 from ..config import Check, Original, Setting, Settings
 from ..regularisers import Seen
-from .coop import UNREAD_LOSS
-from .prompts import CONTEXT_SETTINGS, USUAL_WORDS, ContextLearner, usual_words
+from .prompts import CONTEXT_SETTINGS, UNREAD_LOSS, USUAL_WORDS, ContextLearner, usual_words
 from .single_mode import LearnedContext
 
 TOKENS = 4  # of the context, and of a class
