@@ -105,7 +105,8 @@ def test_mmas_file_sets_what_is_mmas_own(read, capfd):
 
 
 def test_tcps_script_does_not_set_the_weight_that_the_original_never_reads(read, capfd):
-    own = read("TCP", KGCOOP, *SCRIPTS["TCP"].split()).TRAINER.TCP
+    loss = "LOSS.NAME '' LOSS.GM False"
+    own = read("TCP", KGCOOP, *SCRIPTS["TCP"].split(), *loss.split()).TRAINER.TCP
     assert (own.CTX_INIT, own.N_CTX, own.W) == ("a photo of a", 4, 8.0)
     assert "TRAINER.COOP.W 1.0 does nothing" in capfd.readouterr().out.replace("'", "")
 

@@ -113,8 +113,9 @@ def add_defaults(node: CfgNode, settings: Settings) -> CfgNode:
 
 def add_shared_defaults(cfg: CfgNode) -> None:
     """Add what all methods read and Dassl's own defaults lack; keys that exist stay."""
-    cfg.DATASET.setdefault("SUBSAMPLE_CLASSES", "all")
-    cfg.DATASET.setdefault("FINGERPRINT", FINGERPRINTS[0])
+    dataset = cfg.setdefault("DATASET", CfgNode())
+    dataset.setdefault("SUBSAMPLE_CLASSES", "all")
+    dataset.setdefault("FINGERPRINT", FINGERPRINTS[0])
 
 
 def merge_file(

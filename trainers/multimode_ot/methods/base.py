@@ -190,7 +190,8 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
         return {}
 
     def epoch_ended(self, epoch: int, epochs: int) -> None:
-        """Called after the last step of epoch `epoch` (from 1) of `epochs`."""
+        """Called after the last step of epoch `epoch` (from 1) of `epochs`, by
+        `training.step.epoch_ended`, which calls the regularisers', too."""
 
     def training_ended(self) -> None:
         """Called after the last epoch, with the prompts that regularisers have left, before its

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from ..backbone.clip import CLIP, load_clip
 from ..backbone.precision import resolve_precision
 from ..config import Check, add_defaults
-from . import find_method
+from . import find_method, own_name
 from .base import PromptedCLIP, settings_path
 
 
@@ -28,7 +28,7 @@ def build_model(
     """A prompt-learning model of any method of this package, without Dassl or data.
 
     Args:
-        method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ...
+        method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ..., or its original's.
         clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`). One `CLIP`
             may serve several models; it is copied where a model needs another precision or device.
         classnames: `K` class names, a list of strings.
@@ -47,8 +47,11 @@ def build_model(
         ValueError: unknown method or backbone, bad settings, or class names (none, one string in
             the place of their list, an empty one, several that become one prompt).
     """
+    method = own_name(method)
     kind = find_method(method)
-    settings = default_settings(method) if cfg is None else settings_of(cfg, method)
+    settings = (
+        default_settings(method) if cfg is None else in_own_form(settings_of(cfg, method), kind)
+    )
     if cfg is None:
         settings.PREC = "fp32"
     kind.check_settings(Check(settings, settings_path(method)))
@@ -60,13 +63,25 @@ def build_model(
     if backbone is clip and (moved or backbone.dtype != precision.weights):
         backbone = copy.deepcopy(backbone)
     if dataset is None and cfg is not None and "DATASET" in cfg:
-        dataset = cfg.DATASET.NAME or None
+        dataset = cfg.DATASET.get("NAME") or None
     return kind(backbone, classnames, settings, precision, unique_names, dataset).to(device)
 
 
 def default_settings(method: str) -> CfgNode:
     """A fresh node of a method's settings at their defaults."""
     return add_defaults(CfgNode(), find_method(method).all_settings())
+
+
+def in_own_form(settings: CfgNode, kind: type[PromptedCLIP]) -> CfgNode:
+    """A method's node without values in the form of its original's, such as a boolean for words."""
+    own = settings_path(kind.name)
+    forms = {o.key: o.convert for k, o in kind.originals.items() if k == f"{own}.{o.key}"}
+    changed = {key: convert(settings[key]) for key, convert in forms.items() if convert}
+    if all(settings[key] == value for key, value in changed.items()):
+        return settings
+    settings = settings.clone()
+    settings.update(changed)
+    return settings
 
 
 def limit_depths(settings: CfgNode, clip: CLIP, method: str) -> None:

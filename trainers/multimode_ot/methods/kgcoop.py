@@ -12,7 +12,7 @@ from typing import ClassVar
 from .. import regularisers
 from ..config import Original, Setting, Settings
 from .coop import OF_DESCENDANTS, CoOp
-from .prompts import usual_words
+from .prompts import UNREAD_LOSS, usual_words
 
 
 class KgCoOp(CoOp):
@@ -30,8 +30,6 @@ class KgCoOp(CoOp):
         "TRAINER.COOP.W": Original("TEMPLATE_CONSISTENCY.WEIGHT"),
         "TRAINER.COOP.CLASS_TOKEN_POSITION": Original(),
         "TRAINER.COCOOP.PREC": Original(),
-        **dict.fromkeys(
-            ("LOSS.NAME", "LOSS.T", "LOSS.LAMBDA", "LOSS.GM", "LOSS.ALPHA"), Original()
-        ),
+        **UNREAD_LOSS,
     }
     checkpoint_leftovers = ("bias_vectors", "meta_net.linear1.")

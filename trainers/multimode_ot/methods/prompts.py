@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..backbone.class_tokens import PLACEHOLDER, embed_words
 from ..backbone.clip import CLIP
-from ..config import Setting, Settings
+from ..config import Original, Setting, Settings
 
 INIT_STD = 0.02
 USUAL_WORDS = "a photo of a"
@@ -41,6 +41,12 @@ class Prompts(NamedTuple):
 
     text: list[Tensor]
     vision: list[Tensor]
+
+
+# ProGrad's, which its relatives' programs declare and do not read.
+UNREAD_LOSS: Mapping[str, Original] = {
+    f"LOSS.{key}": Original() for key in ("NAME", "T", "LAMBDA", "GM", "ALPHA")
+}
 
 
 def usual_words(value: Any) -> Any:

@@ -19,7 +19,7 @@ from ..backbone.tcp_templates import DEFAULT_PROMPT, TCP_PROMPTS, TCP_TEACHERS
 from ..backbone.templates import dataset_template
 from ..config import Check, Original, Setting, Settings
 from ..regularisers import Seen
-from .prompts import CONTEXT_SETTINGS, USUAL_WORDS, ContextLearner, usual_words
+from .prompts import CONTEXT_SETTINGS, UNREAD_LOSS, USUAL_WORDS, ContextLearner, usual_words
 from .single_mode import LearnedContext
 
 TOKENS = 4  # of the context, and of a class
@@ -65,15 +65,14 @@ class TCP(LearnedContext):
     }
     originals: ClassVar[Mapping[str, Original]] = {
         **{f"TRAINER.COOP.{key}": Original(key) for key in ("N_CTX", "PREC")},
-        **{
-            f"TRAINER.{node}.CTX_INIT": Original("CTX_INIT", usual_words)
-            for node in ("COOP", "TCP")
-        },
+        "TRAINER.COOP.CTX_INIT": Original("CTX_INIT", usual_words),
+        "TRAINER.TCP.CTX_INIT": Original("CTX_INIT", usual_words),
         # Which the original reads, if at all, to no effect: W as well, which is 8 there.
         **dict.fromkeys(
             [f"TRAINER.COOP.{k}" for k in ("W", "CSC", "ALPHA", "CLASS_TOKEN_POSITION")], Original()
         ),
         "TRAINER.COCOOP.PREC": Original(),
+        **UNREAD_LOSS,
     }
     sharing = False
     prompt_learner: ClassAwareLearner

@@ -38,7 +38,7 @@ from .evaluation import Predictions
 from .features import FeatureBatches, encode, encode_training_images
 from .optimisation import build_optimisation, training_loader
 from .run import Run
-from .step import training_step
+from .step import epoch_ended, training_step
 
 
 class PromptTrainer(TrainerX):
@@ -225,14 +225,7 @@ class PromptTrainer(TrainerX):
         else:
             super().run_epoch()
         self._report_unconverged("this epoch")
-        epoch, epochs = self.epoch + 1, self.max_epoch
-        self.model.epoch_ended(epoch, epochs)
-        for part in self.model.regularisers.values():
-            part.epoch_ended(self.model, epoch, epochs)
-        if epoch == epochs:
-            for part in self.model.regularisers.values():
-                part.training_ended(self.model)
-            self.model.training_ended()
+        epoch_ended(self.model, self.epoch + 1, self.max_epoch)
         keep_state(self.sched, self._parts)
 
     def _report_unconverged(self, where: str) -> None:

@@ -17,13 +17,14 @@ OWN = ("MultiModeOT", "ALIGN")  # a host repository has trainers of the other na
 
 
 def extend_cfg(cfg: CfgNode) -> None:
-    """Add what the trainers here read to a Dassl config; keys that exist keep their values.
+    """Add what the trainers here read to a Dassl config, or to an empty node for
+    `build_model`; keys that exist keep their values.
 
     Where Dassl is in use, also registers the trainers that a host has not: `MultiModeOT`, `ALIGN`,
     and the methods of strangers. An installed package's method that cannot be imported is left out,
     with a warning.
     """
-    names = []
+    names, trainers = [], cfg.setdefault("TRAINER", CfgNode())
     for name in method_names():
         try:
             settings = find_method(name).all_settings()
@@ -31,7 +32,7 @@ def extend_cfg(cfg: CfgNode) -> None:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
         names.append(name)
-        add_defaults(cfg.TRAINER.setdefault(name.upper(), CfgNode()), settings)
+        add_defaults(trainers.setdefault(name.upper(), CfgNode()), settings)
     add_shared_defaults(cfg)
     if "dassl" in sys.modules:
         register([name for name in names if name in (*OWN, *strangers())])

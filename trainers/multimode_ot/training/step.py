@@ -1,4 +1,7 @@
-"""One training step: forward, loss terms, gradient rules, precision, optimiser. Needs no Dassl."""
+"""One training step: forward, loss terms, gradient rules, precision, optimiser.
+
+Beside it what follows the last step of an epoch. Neither needs Dassl.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,19 @@ def training_step(
     scaler.step(optimizer)
     scaler.update()
     return summary
+
+
+def epoch_ended(model: PromptedCLIP, epoch: int, epochs: int) -> None:
+    """What a method and its regularisers do after the last step of epoch `epoch` (from 1) of
+    `epochs`: after the last epoch the averages of weights take the prompts' place."""
+    parts = model.regularisers.values()
+    model.epoch_ended(epoch, epochs)
+    for part in parts:
+        part.epoch_ended(model, epoch, epochs)
+    if epoch == epochs:
+        for part in parts:
+            part.training_ended(model)
+        model.training_ended()
 
 
 def _scalars(model: PromptedCLIP, seen: Seen) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
