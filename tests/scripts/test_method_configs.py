@@ -65,7 +65,7 @@ def test_a_method_that_borrows_is_trained_as_the_other_was_published(own):
     assert job("dtd").config_file == PUBLISHED / "CoOp/vit_b16_ctxv1.yaml"
     assert job("dtd", protocol="fewshot", shots=2).config_file.stem == "vit_b16_ep100"
     cfg = train.setup_cfg(train.parse_arguments(job("digits").words()))
-    assert (cfg.OPTIM.MAX_EPOCH, cfg.MODEL.BACKBONE.NAME) == (200, "demo-vit")
+    assert (cfg.OPTIM.MAX_EPOCH, cfg.MODEL.BACKBONE.NAME) == (100, "demo-vit")
     # Of the other's own settings none is its own.
     assert (cfg.TRAINER.COOP.CTX_INIT, cfg.TRAINER.MINE.CTX_INIT) == ("a photo of a", "")
 
