@@ -37,6 +37,7 @@ from tabulate import tabulate
 from torch import Tensor
 from towers import TowerClock
 from workload import class_names, images_and_labels, package_clip
+from yacs.config import CfgNode
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "scripts"))
@@ -107,7 +108,10 @@ def published_model(method: str, config: dict[str, Any], classes: int) -> Prompt
     torch.manual_seed(1)
     settings = default_settings(method)
     for key, value in config.get("TRAINER", {}).get(method.upper(), {}).items():
-        settings[key] = value
+        if isinstance(value, dict):  # of a regulariser
+            settings[key].update(value)
+        else:
+            settings[key] = CfgNode._decode_cfg_value(value)
     settings.PREC = "fp32"
     names = class_names(classes)
     if "DESCRIPTIONS" in settings:
