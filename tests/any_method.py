@@ -20,7 +20,7 @@ from multimode_ot.methods.base import PromptedCLIP, settings_path
 from multimode_ot.methods.build import default_settings, limit_depths
 from multimode_ot.methods.on_features import OnFeatures
 from multimode_ot.regularisers import REGULARISERS
-from multimode_ot.training.step import training_step
+from multimode_ot.training.step import epoch_ended, training_step
 from parity import NAMES
 from random_clip import SHAPES, random_state
 from torch import Tensor
@@ -178,13 +178,7 @@ class Training:
         for _ in range(steps):
             summaries.append(self.step(self.case.images(self.batch, seed=self.done)))
             self.done += 1
-            model.epoch_ended(self.done, self.epochs)
-            for part in parts:
-                part.epoch_ended(model, self.done, self.epochs)
-        if self.done == self.epochs:
-            for part in parts:
-                part.training_ended(model)
-            model.training_ended()
+            epoch_ended(model, self.done, self.epochs)
         return summaries
 
     def step(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:

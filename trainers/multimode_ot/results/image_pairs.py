@@ -22,7 +22,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from .grid import Grid
 from .predictions import Image, predictions_beside, read_right
@@ -147,8 +147,7 @@ def _answers(by_seed: Mapping[int, tuple[Result, Result]]) -> Answers:
     for seed, pair in by_seed.items():
         sides = []
         for result in pair:
-            file = predictions_beside(result)
-            assert file is not None  # of others there is no pair
+            file = cast(Path, predictions_beside(result))  # of others there is no pair
             right = known[file] = known.get(file) or read_right(file, result)
             if source is None:
                 order, source = list(right), file
