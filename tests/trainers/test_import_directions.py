@@ -37,10 +37,20 @@ ARROWS = {
 }
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
-    "commands": set(),
+    "commands": {"tqdm"},
     "training": {"dassl", "torch", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},
-    "results": {"jinja2", "markupsafe", "numpy", "scipy", "tabulate", "yacs", "yaml"},
+    "results": {
+        "PIL",
+        "jinja2",
+        "markupsafe",
+        "matplotlib",
+        "numpy",
+        "scipy",
+        "tabulate",
+        "yacs",
+        "yaml",
+    },
     "regularisers": {"torch", "yacs"},
     "backbone": {"clip", "torch"},
     "transport": {"ot", "torch"},

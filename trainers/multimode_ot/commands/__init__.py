@@ -14,6 +14,8 @@ from ..errors import Parser, one_line_errors
 COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
     "methods": "all methods: what each trains, its settings, its published configs",
+    "plot": "a chart for a paper: curves, bars or cost, as SVG, PNG or PDF",
+    "report": "tables, charts and every run of a folder of results, as one HTML file",
     "reproduce": "a published table: its plan, what is missing, its runs, and verdicts",
 }
 
