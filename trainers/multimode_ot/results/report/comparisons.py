@@ -12,12 +12,12 @@ from ..charts.comparison import bars, curves
 from ..charts.cost import COSTS, cost
 from ..charts.style import Chart
 from ..comparability import require_comparable
+from ..fields import AVERAGE
 from ..grid import Column, Grid
 from ..measures import with_measures
 from ..protocol_tables import MAKERS, make_grid
 from ..render import column_texts, notes
 from ..tree import (
-    AVERAGE,
     UNTRAINED,
     collect,
     heading,
