@@ -77,7 +77,7 @@ class Run:
 
     @property
     def classes(self) -> list[str]:
-        return list(self.result.get("made_of", {}).get("classes") or ())
+        return list((self.result.get("made_of") or {}).get("classes") or ())
 
     def class_name(self, number: int) -> str:
         return self.classes[number] if number < len(self.classes) else f"class {number}"
