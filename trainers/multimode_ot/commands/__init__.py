@@ -14,6 +14,7 @@ from ..errors import Parser, one_line_errors
 COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
     "methods": "all methods: what each trains, its settings, its published configs",
+    "predict": "labels of pictures, by a finished run or a saved classifier",
     "reproduce": "a published table: its plan, what is missing, its runs, and verdicts",
 }
 
