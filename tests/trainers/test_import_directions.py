@@ -16,7 +16,7 @@ from multimode_ot.methods import BUILT_IN
 PACKAGE = Path(multimode_ot.__file__).parent
 # From the top; the rooms of one floor do not know each other, but for the parts of the ground.
 FLOORS = [
-    {"commands"},
+    {"commands", "classifier"},
     {"training"},
     {"methods", "results"},
     {"regularisers"},
@@ -27,6 +27,7 @@ GROUND = {"config", "errors", "files"}
 # All arrows that there are. A further one has to be added here, and has to point down.
 ARROWS = {
     "commands": {"methods", "results", "ground"},
+    "classifier": {"training", "methods", "backbone", "ground"},
     "training": {"methods", "results", "regularisers", "backbone", "ground"},
     "methods": {"regularisers", "backbone", "transport", "ground"},
     "results": {"ground"},
@@ -38,6 +39,7 @@ ARROWS = {
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
     "commands": set(),
+    "classifier": {"safetensors", "torch", "yacs"},
     "training": {"PIL", "dassl", "numpy", "torch", "torchvision", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},
     "results": {"numpy", "scipy", "tabulate", "yacs", "yaml"},
