@@ -10,7 +10,8 @@ from multimode_ot.training.picture_files import PictureFiles, Survey
 
 TREE = [
     "b.png", "a.JPG", "notes.txt", ".hidden.png", "Thumbs.db", "__MACOSX/a.png", "z/1.webp",
-    "a/2.tif", "a/deep/er/3.bmp", "a/.git/4.png", "a/paper.pdf", "with, comma/5 6.gif", "a.png/7.png",
+    "a/2.tif", "a/deep/er/3.bmp", "a/.git/4.png", "a/paper.pdf", "with, comma/5 6.gif",
+    "a.png/7.png",
 ]  # fmt: skip
 
 
@@ -85,7 +86,8 @@ def test_a_folder_that_cannot_be_listed_is_named_and_does_not_stop_the_rest(tree
 
     monkeypatch.setattr(os, "scandir", guarded)
     survey = PictureFiles([tree]).survey()
-    assert survey.unlisted == [(str(tree / "a/deep"), "Permission denied")]
+    deep = str(tree / "a/deep")
+    assert survey.unlisted == [(deep, f'Cannot list the folder "{deep}": Permission denied')]
     assert survey.pictures == 6
 
 

@@ -16,7 +16,7 @@ from ..files import require_folder, write_whole
 from ..methods import add_method_file
 from ..results.labels import CONFIDENCE, FORMS, Labelled, Labels, printable
 from ..training.picture_files import PictureFiles, Survey, picture_suffixes
-from .finished_folders import add_places, check_folder
+from .finished_folders import add_places, check_folder, labeller
 
 if TYPE_CHECKING:
     from ..training.labelling import Batch, Labeller
@@ -75,13 +75,11 @@ def main(arguments: Sequence[str]) -> None:
     args = parse_arguments(arguments)
     check_folder(args)
     pictures = PictureFiles(args.pictures)
-    found = pictures.survey()
     _check_out(args.out)
+    found = pictures.survey()
     _report_survey(found, args.pictures)
     for file in args.method_file:
         add_method_file(file)
-
-    from .finished_folders import labeller  # imports torch
 
     model = labeller(args)
     if args.classes:
@@ -93,15 +91,12 @@ def main(arguments: Sequence[str]) -> None:
         labels.rows = itertools.chain([next(rows)], rows)  # before anything is written
         _write(args, labels)
     finally:
-        for path, reason in unreadable:
-            print(f"{printable(path)}: {printable(reason)}", file=sys.stderr)
+        for _, reason in unreadable:
+            print(printable(reason), file=sys.stderr)
     if args.format == "csv":
         print("\n".join(labels.notes), file=sys.stderr)
     if unreadable:
-        print(
-            f"{len(unreadable):,} of {found.pictures + len(found.unlisted):,} could not be read",
-            file=sys.stderr,
-        )
+        print(f"could not be read: {len(unreadable):,}", file=sys.stderr)
         raise SystemExit(SOME_UNREADABLE)
 
 
@@ -167,7 +162,7 @@ def _labels(
     if method.batch_dependence:
         about["batch_dependence"] = method.batch_dependence
         notes.append(
-            f"logits depend a little on the other pictures of a batch ({size}):"
+            f"logits depend on the other pictures of a batch (of {size} here):"
             f" {method.batch_dependence}"
         )
     if method.new_is_zero_shot:

@@ -1,4 +1,4 @@
-"""Labels of pictures as a table, CSV or JSON, line by line, so that any number of them can stream."""
+"""Labels of pictures as a table, CSV or JSON, line by line, so that any number can stream."""
 
 from __future__ import annotations
 

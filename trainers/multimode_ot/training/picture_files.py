@@ -100,7 +100,9 @@ class PictureFiles:
 
     def _below(self, place: str, found: Survey) -> Iterator[str]:
         def note(error: OSError) -> None:
-            found.unlisted.append((os.fsdecode(error.filename), error.strerror or str(error)))
+            path = os.fsdecode(error.filename)
+            reason = f'Cannot list the folder "{path}": {error.strerror or error}'
+            found.unlisted.append((path, reason))
 
         seen = _holders_of(place)
         for folder, folders, files in os.walk(place, onerror=note, followlinks=True):
