@@ -40,7 +40,7 @@ ARROWS = {
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
     "commands": {"tqdm"},
-    "classifier": {"safetensors", "torch", "yacs"},
+    "classifier": {"PIL", "numpy", "safetensors", "sklearn", "torch", "tqdm", "yacs"},
     "training": {"PIL", "dassl", "numpy", "torch", "torchvision", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},
     "results": {"numpy", "scipy", "tabulate", "yacs", "yaml"},

@@ -4,7 +4,9 @@ import csv
 import os
 import shutil
 
+import numpy as np
 import pytest
+from multimode_ot import Classifier
 from multimode_ot.backbone.layers import Transformer
 from multimode_ot.classifier.content import read_content
 from multimode_ot.commands import main
@@ -26,6 +28,10 @@ def count_towers(monkeypatch):
 
     monkeypatch.setattr(Transformer, "__iter__", watched)
     return found
+
+
+def towers(model):
+    return model.clip.transformer, model.clip.visual.transformer
 
 
 def read_csv(file):
@@ -50,6 +56,23 @@ def test_an_exported_folder_labels_as_its_run_did(finish, tmp_path, method, feat
     assert [float(row[2]) for row in rows] == pytest.approx(confidences, abs=1e-4)
 
 
+@pytest.mark.parametrize("method", ["ALIGN", "CoOp", "TaskRes"])
+@pytest.mark.parametrize("features", [True, False])
+def test_a_classifier_loads_it_and_labels_as_its_run_did(
+    finish, tmp_path, count_towers, method, features
+):
+    run, folder = finish(method), tmp_path / "exported"
+    paths, names, confidences = zip(*predicted(run, 100), strict=True)
+    main(["export", str(run), str(folder), *["--class-features"] * features])
+    count_towers.clear()
+    served = Classifier.load(folder, device="cpu")
+    assert served.predict(paths).tolist() == list(names)
+    found = served.predict_proba(paths).max(1)
+    assert found == pytest.approx(np.array(confidences), abs=1e-4)
+    text, image = towers(served.model_)
+    assert image in count_towers and (text in count_towers) == (not features)
+
+
 @pytest.mark.parametrize("features", [True, False])
 def test_the_text_tower_runs_once_or_with_class_features_never(
     finish, tmp_path, count_towers, features
@@ -58,7 +81,7 @@ def test_the_text_tower_runs_once_or_with_class_features_never(
     main(["export", str(run), folder, *["--class-features"] * features])
     pictures = [path for path, *_ in predicted(run, 3)]
     served = labeller(parse_arguments([folder, *pictures]))
-    text, image = served.model.clip.transformer, served.model.clip.visual.transformer
+    text, image = towers(served.model)
     count_towers.clear()
     for _ in range(2):
         assert sum(len(batch.sources) for batch in served.label(pictures, batch_size=1)) == 3
