@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..backbone.clip import load_clip
+from ..methods import find_method, own_name
 from ..training import transforms
 from ..training.pictures import Picture
 from .fitting import Labelled, logits_of, reads_as_seen
@@ -120,6 +121,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         """
         options = Options(**self.get_params(deep=False))
         options.check(validation is not None)
+        find_method(own_name(self.method))
         pictures = listed(images)
         found = labels_of(labels, pictures)
         classes = sorted(set(found))
@@ -143,7 +145,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, images: Iterable[Picture]) -> np.ndarray:
         """The label of each picture, `(N,)`."""
-        return self.classes_[self._logits(images).argmax(-1).numpy()]
+        best = self._logits(images).argmax(-1).numpy()
+        return self.classes_[best]
 
     def predict_proba(self, images: Iterable[Picture]) -> np.ndarray:
         """The softmax of the logits at the scale that was trained with, `(N, K)`, float32; columns
