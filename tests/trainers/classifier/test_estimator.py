@@ -339,6 +339,34 @@ def test_a_stranger_is_fitted_by_what_it_borrows_and_loaded_by_its_file(
     assert Classifier.load(tmp_path / "saved", method_file=str(file)).method == "Mine"
 
 
+def test_one_without_a_recipe_is_fitted_by_a_yaml_and_loaded_all_the_same(
+    files, tmp_path, monkeypatch
+):
+    from multimode_ot import add_method_file, methods
+
+    monkeypatch.setattr(methods, "_of_files", {})
+    file, config = tmp_path / "mine.py", tmp_path / "mine.yaml"
+    file.write_text(
+        "from multimode_ot.methods.coop import CoOp\nclass Own(CoOp):\n    name = 'Own'\n"
+    )
+    config.write_text("INPUT: {TRANSFORMS: [normalize]}\nTRAINER: {OWN: {N_CTX: 2, PREC: fp32}}\n")
+    add_method_file(str(file))
+    with pytest.raises(ValueError, match="Own has no published recipe: give a YAML file as config"):
+        quick("Own").fit(*files)
+    made = quick("Own", config=config).fit(*files)
+    made.save(tmp_path / "saved", class_features=True)
+    loaded = Classifier.load(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(files[0]), made.predict_proba(files[0]))
+
+
+def test_templates_of_a_published_data_set_are_taken_and_kept(files, tmp_path):
+    made = quick("VPT", settings={"DATASET.NAME": "OxfordPets"}).fit(*files)
+    plain = quick("VPT").fit(*files)
+    assert made.model_.dataset == "OxfordPets" and plain.model_.dataset is None
+    made.save(tmp_path / "saved")
+    assert Classifier.load(tmp_path / "saved").model_.dataset == "OxfordPets"
+
+
 # Refused
 
 

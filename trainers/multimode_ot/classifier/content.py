@@ -30,6 +30,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "preprocessing": dict,
     "backbone": dict,
     "confidence": dict,
+    "computed_in": str,
     "class_features": (dict, type(None)),
     "versions": dict,
 }

@@ -20,7 +20,7 @@ from ..training.pictures import Picture
 from .fitting import Labelled, logits_of, reads_as_seen
 from .inputs import Names, Pictures, batches_in_order, labels_of, listed, names_of
 from .options import Options, fit_stages, place
-from .recipe import whole_config
+from .recipe import plain_config
 from .saved import Clip, Saved, backbone_record, read_saved, write_saved
 
 
@@ -251,7 +251,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
         labels, names = saved.labels, saved.model.classnames
         if labels != names:
             self.classnames = dict(zip(labels, names, strict=True))
-        cfg = whole_config(kind, saved.model.clip)
+        cfg = plain_config(kind, saved.model.clip)
+        cfg.DATASET.NAME = content["dataset"] or ""
         cfg.TRAINER[kind.name.upper()] = saved.model.cfg
         cfg.INPUT.update(saved.inp)
         cfg.INPUT.AS_SEEN = "yes" if saved.as_seen else "no"
