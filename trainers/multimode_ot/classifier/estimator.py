@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError, OSError: bad arguments, settings or pictures, by their names.
         """
-        options = Options(**self.get_params(deep=False))
+        options = Options(**{field.name: getattr(self, field.name) for field in fields(Options)})
         options.check(validation is not None)
         find_method(own_name(self.method))
         pictures = listed(images)
