@@ -16,7 +16,8 @@ from multimode_ot.methods import BUILT_IN
 PACKAGE = Path(multimode_ot.__file__).parent
 # From the top; the rooms of one floor do not know each other, but for the parts of the ground.
 FLOORS = [
-    {"commands", "classifier"},
+    {"commands"},
+    {"classifier"},
     {"training"},
     {"methods", "results"},
     {"regularisers"},
@@ -26,7 +27,7 @@ FLOORS = [
 GROUND = {"config", "errors", "files"}
 # All arrows that there are. A further one has to be added here, and has to point down.
 ARROWS = {
-    "commands": {"methods", "results", "ground"},
+    "commands": {"classifier", "training", "methods", "results", "ground"},
     "classifier": {"training", "methods", "backbone", "ground"},
     "training": {"methods", "results", "regularisers", "backbone", "ground"},
     "methods": {"regularisers", "backbone", "transport", "ground"},
@@ -38,7 +39,7 @@ ARROWS = {
 }
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
-    "commands": set(),
+    "commands": {"tqdm"},
     "classifier": {"PIL", "numpy", "safetensors", "sklearn", "torch", "tqdm", "yacs"},
     "training": {"PIL", "dassl", "numpy", "torch", "torchvision", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},

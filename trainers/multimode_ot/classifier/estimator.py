@@ -223,6 +223,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             self.backbone_,
             self.classes_.tolist(),
             class_features,
+            self.cfg_.DATALOADER.TEST.BATCH_SIZE,
         )
 
     @classmethod
@@ -255,6 +256,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         cfg = plain_config(kind, saved.model.clip)
         cfg.DATASET.NAME = content["dataset"] or ""
         cfg.TRAINER[kind.name.upper()] = saved.model.cfg
+        cfg.DATALOADER.TEST.BATCH_SIZE = content["batch_size"]
         cfg.INPUT.update(saved.inp)
         cfg.INPUT.AS_SEEN = "yes" if saved.as_seen else "no"
         self.model_, self.cfg_, self.backbone_ = saved.model, cfg, content["backbone"]

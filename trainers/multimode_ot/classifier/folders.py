@@ -7,17 +7,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from .content import CONTENT
 
-def require_replaceable(folder: Path, mark: str) -> None:
-    """Raise `FileExistsError` unless a folder can be written: it is not there, or empty, or was
-    saved before, as its file `mark` shows."""
+
+def require_replaceable(folder: Path) -> None:
+    """Raise `FileExistsError` unless a folder can be written: it is not there, or empty, or holds a
+    classifier that was saved before."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file: a classifier is saved as a folder")
-    if any(folder.iterdir()) and not (folder / mark).is_file():
+    if any(folder.iterdir()) and not (folder / CONTENT).is_file():
         raise FileExistsError(
-            f"{folder} is there and holds no saved classifier (no {mark}): choose another folder"
+            f"{folder} is there and holds no saved classifier (no {CONTENT}): choose another folder"
         )
 
 

@@ -82,6 +82,7 @@ def write_saved(
     backbone: Mapping[str, str],
     labels: Sequence[str | int] | None = None,
     class_features: bool = False,
+    batch_size: int = 100,
 ) -> Path:
     """Save a trained model with its current classes; a folder that was saved before is replaced.
 
@@ -91,6 +92,8 @@ def write_saved(
         backbone: of `backbone_record`, or `run.json`'s.
         labels: what stands for each class; the class names by default.
         class_features: save these, too, so that nobody needs the text tower for these classes.
+        batch_size: how many pictures at once it is to label, since of some methods the logits
+            depend on it (`batch_dependence`).
 
     Raises:
         FileExistsError: the folder is there, and is none that was saved.
@@ -98,7 +101,7 @@ def write_saved(
         OSError: it cannot be written; nothing is left of the attempt.
     """
     folder = Path(folder)
-    require_replaceable(folder, CONTENT)
+    require_replaceable(folder)
     plan, features = _features_of(model) if class_features else (None, {})
     content = {
         "format": FORMAT,
@@ -114,6 +117,7 @@ def write_saved(
             **{name: plain(inp[key]) for name, key in PREPROCESSING.items()},
             "as_seen": as_seen,
         },
+        "batch_size": batch_size,
         "backbone": {"name": str(backbone["name"]), "sha256": backbone["sha256"]},
         "confidence": {
             "is": "softmax of the logits, which have this scale but where a method learns its own",
@@ -257,13 +261,14 @@ def _backbone(saved: Mapping[str, str], clip: Clip | None, file: Path) -> CLIP:
         if clip is not None:
             raise
         raise type(error)(
-            f"{file}: the backbone {saved['name']!r} cannot be loaded ({error}): give it as clip"
+            f"{file}: the backbone {saved['name']!r} cannot be loaded ({error}): give it "
+            "as clip, or with --backbone"
         ) from None
     identity = backbone.identity()
     if identity != saved["sha256"]:
         raise ValueError(
             f"{file}: trained on the backbone {saved['name']} of sha256 {saved['sha256'][:12]}, "
-            f"but {backbone.name} is {identity[:12]}: give the same one as clip"
+            f"but {backbone.name} is {identity[:12]}: give the same one as clip, or with --backbone"
         )
     return backbone
 
