@@ -390,9 +390,14 @@ def test_templates_of_a_published_data_set_are_taken_and_kept(files, tmp_path):
         ({"settings": {"N_CTX": "four"}}, "TRAINER.COOP.N_CTX 'four'"),
         ({"settings": {"N_CTX": 0}}, "TRAINER.COOP.N_CTX 0: must be at least 1"),
         ({"settings": {"INPUT.TRANSFORMS": ["flip"]}}, "INPUT.TRANSFORMS 'flip' is unknown"),
-        ({"settings": {"INPUT.RRCROP_SCALE": (2.0, -1.0)}}, "INPUT makes no transform"),
+        (
+            {"settings": {"INPUT.TRANSFORMS": ["gaussian_blur"], "INPUT.GB_K": 2}},
+            "INPUT makes no transform: Kernel size value should be an odd",
+        ),
         ({"settings": {"INPUT.AS_SEEN": "maybe"}}, "INPUT.AS_SEEN 'maybe'"),
         ({"config": "nowhere.yaml"}, "no config file nowhere.yaml"),
+        ({"device": "cuda:99"}, "device 'cuda:99': "),
+        ({"device": "gpu"}, "device 'gpu': "),
         ({"precision": "fp8"}, "TRAINER.COOP.PREC 'fp8'"),
         ({"classnames": ["a", "b"]}, "2 names for 3 different labels"),
         ({"classnames": {"one": "1"}}, "no name for the labels"),
@@ -432,6 +437,12 @@ def test_pictures_and_labels_that_are_none_are_refused(images, labels, words):
     with pytest.raises((ValueError, OSError)) as error:
         quick().fit(images, labels)
     assert words in str(error.value)
+
+
+def test_a_picture_that_cannot_be_read_is_named_where_it_is_to_be_labelled(fitted, files):
+    for read in (fitted.predict, fitted.predict_proba):
+        with pytest.raises(OSError, match=r'Cannot read the image "gone\.png"'):
+            read([*files[0][:3], "gone.png"])
 
 
 def test_validation_pictures_of_unknown_classes_are_refused(files):
