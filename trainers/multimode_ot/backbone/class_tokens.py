@@ -52,6 +52,24 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
     return torch.stack(rows).long()
 
 
+def token_texts(ids: Sequence[int]) -> list[str]:
+    """What BPE tokens are written as: a word's end as it is, and a piece that another one follows
+    with a hyphen behind it; where the package's tokenizer cannot tell, the token's number."""
+    tokenizer = getattr(clip_package().clip, "_tokenizer", None)
+    decode = getattr(tokenizer, "decode", None)
+    if decode is None:
+        return [f"token {i}" for i in ids]
+    texts = []
+    for i in ids:
+        try:
+            text = decode([i])
+        except KeyError:  # beyond its vocabulary
+            text = f"token {i} "
+        whole = text.endswith(" ") or text.startswith("<|")
+        texts.append(text.removesuffix(" ") if whole else f"{text}-")
+    return texts
+
+
 def readable(classname: str) -> str:
     return classname.replace("_", " ")
 

@@ -164,6 +164,11 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
         """
         return image, text
 
+    def learned_words(self) -> dict[str, Tensor]:
+        """The learned tokens that stand in the input layer of the text tower, where words stand:
+        `(b, w)` by the name of their prompt. None of them: an empty dictionary."""
+        return {}
+
     def loss_terms(self, seen: Seen) -> dict[str, Tensor]:
         """The loss of a batch as named scalars; their sum, with those of the regularisers, is
         minimised, and each is shown by its name."""

@@ -1,0 +1,1 @@
+"""What was learned: plans over patches, words near the prompts, diversity of modes."""
