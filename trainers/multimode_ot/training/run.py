@@ -4,6 +4,7 @@ output folder and its checkpoints are made of the same, and what was tested in t
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ class Run:
     Attributes:
         record: what it is made of, as far as that is known (`provenance`).
         trains: whether weights are trained in this call.
-        tested: the checkpoint that is evaluated: `epoch`, `best` (the best on validation images),
-            and the `record` of the run that made it, if it is known.
+        tested: the checkpoint that is evaluated: `path`, `epoch`, `best` (the best on validation
+            images), and the `record` of the run that made it, if it is known.
 
     Raises:
         ValueError: the folder holds another run; what differs is named, with both values.
@@ -107,7 +108,8 @@ class Run:
     def require_fitting(self, checkpoint: dict[str, Any], path: Path, best: bool) -> None:
         """Refuse to test weights under other settings than those that they were trained with."""
         record = record_in(checkpoint)
-        self.tested = {"epoch": checkpoint.get("epoch"), "best": best, "record": record}
+        epoch = checkpoint.get("epoch")
+        self.tested = {"path": path, "epoch": epoch, "best": best, "record": record}
         if record is None:
             print(f"{path} was made by an original or an earlier version: {UNCHECKED}")
             return
@@ -178,6 +180,19 @@ class Run:
         listed = self.cfg.TRAINER[self.method.name.upper()].REGULARISERS
         return [name for name in listed if name not in usual]
 
+    def _places(self) -> dict[str, str | None]:
+        """Where the images are, and, seen from the output folder, the weights that are tested."""
+        directory, path = os.path.abspath(self.folder.directory), None
+        if self.tested is not None:
+            path = self.tested["path"]
+        elif self.trains:
+            last = f"model.pth.tar-{self.cfg.OPTIM.MAX_EPOCH}"
+            path = Path(directory) / self.method.checkpoint_name / last
+        return {
+            "data_root": os.path.abspath(os.path.expanduser(self.cfg.DATASET.ROOT)),
+            "checkpoint": None if path is None else _seen_from(directory, path),
+        }
+
     def write_results(self, trainer: Any, predictions: Predictions, split: str) -> None:
         """Write `predictions.csv`, then `results.json`, the last file of a run."""
         cfg, trains, model = self.cfg, bool(self.method.trains), trainer.model
@@ -209,6 +224,8 @@ class Run:
                 "peak_memory_mb": peak_memory_mb(),
                 "device": device_name(trainer.device),
                 "backbone": cfg.MODEL.BACKBONE.NAME,
+                "places": self._places(),
+                "as_seen": getattr(trainer.test_loader.dataset, "as_seen", False),
                 "config_hash": config_hash(cfg, trains),
                 "weights": weights_digest(model),
                 "made_of": self.record,
@@ -237,6 +254,13 @@ def settings_record(cfg: CfgNode, method: type[PromptedCLIP]) -> dict[str, Any]:
         "initial_weights": state and tensors_digest(state),
         **({"training_files": digests} if digests else {}),
     }
+
+
+def _seen_from(directory: str, path: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, directory)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return os.path.abspath(path)
 
 
 def weights_digest(model: PromptedCLIP) -> str | None:
