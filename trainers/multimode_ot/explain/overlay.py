@@ -39,7 +39,7 @@ def seen_rectangle(width: int, height: int, size: int) -> Rectangle:
     """
     short = min(width, height)
     resized = [size if edge == short else int(size * edge / short) for edge in (width, height)]
-    cut = [int(round((edge - size) / 2.0)) for edge in resized]
+    cut = [round((edge - size) / 2) for edge in resized]
     (x, y) = (edge / now for edge, now in zip((width, height), resized, strict=True))
     left, top = cut[0] * x, cut[1] * y
     return Rectangle(left, top, left + size * x, top + size * y)
