@@ -1,12 +1,10 @@
 """Any method on a tiny backbone, made of what its class says and of nothing else."""
 
 import io
-import itertools
-import math
 import operator
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,11 @@ from typing import Any
 import torch
 from multimode_ot import build_model, load_clip
 from multimode_ot.backbone.clip import CLIP
-from multimode_ot.config import Check, Setting
+from multimode_ot.config import Check
 from multimode_ot.methods import find_method
 from multimode_ot.methods.base import PromptedCLIP, settings_path
 from multimode_ot.methods.build import default_settings, limit_depths
 from multimode_ot.methods.on_features import OnFeatures
-from multimode_ot.regularisers import REGULARISERS
 from multimode_ot.training.step import epoch_ended, training_step
 from parity import NAMES
 from random_clip import SHAPES, random_state
@@ -246,96 +243,3 @@ def leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def read(file: bytes) -> dict[str, Any]:
     return torch.load(io.BytesIO(file), weights_only=True)
-
-
-# What there is to try.
-
-
-@cache
-def cases(method: str) -> list[Case]:
-    """A method on each tiny backbone that it takes; what is refused there is turned off if its
-    setting may be 0."""
-    tried = [on_backbone(Case(method, shape)) for shape in (VIT, RESNET)]
-    return [case for case, refusal in tried if not refusal]
-
-
-def on_backbone(case: Case) -> tuple[Case, str]:
-    """A case that can be built, or the reason why there is none."""
-    try:
-        case.build(["x"])
-    except ValueError as refusal:
-        for key, setting in own_settings(case.method).items():
-            may_be_off = setting.least == 0 and key not in dict(case.changes)
-            if may_be_off and f".{key} " in str(refusal):
-                return on_backbone(replace(case, changes=(*case.changes, (key, 0))))
-        return case, str(refusal)
-    return case, ""
-
-
-def own_settings(method: str) -> dict[str, Setting]:
-    """Without those that all methods have."""
-    everywhere = PromptedCLIP.all_settings()
-    settings = find_method(method).all_settings()
-    return {key: setting for key, setting in settings.items() if key not in everywhere}
-
-
-def choices(method: str) -> Iterator[Case]:
-    """Each setting at each value that its declaration holds out, the others at their defaults."""
-    for key, setting in own_settings(method).items():
-        values = list(setting.one_of)
-        if isinstance(setting.default, bool):
-            values = [True, False]
-        elif isinstance(setting.default, str) and not values:
-            values = [""]
-        elif setting.least is not None:
-            values = [type(setting.default)(setting.least)]
-        for value in values:
-            if value != setting.default:
-                yield Case(method, changes=((key, value),))
-
-
-def beyond(setting: Setting) -> list[tuple[Any, list[str]]]:
-    """Values that a declaration only just rules out, and what a refusal then has to say."""
-    kind, found = type(setting.default), []
-    if setting.one_of:
-        found.append((f"{setting.one_of[0]}s", [*map(str, setting.one_of), "did you mean"]))
-    for bound, words, value in [
-        (setting.least, "at least", lambda bound: bound - 1),
-        (setting.above, "more than", lambda bound: bound),
-        (setting.below, "less than", lambda bound: bound),
-    ]:
-        if bound is not None:
-            values = [kind(value(bound))]
-            if kind is float and not any(isinstance(v, float) and math.isnan(v) for v, _ in found):
-                values.append(math.nan)
-            found += [(value, [f"must be {words} {bound}"]) for value in values]
-    return found
-
-
-def listings(method: str) -> list[Case]:
-    """Each regulariser, and each two."""
-    lists = [itertools.combinations(REGULARISERS, count) for count in (1, 2)]
-    return [Case(method, parts=parts) for parts in itertools.chain(*lists)]
-
-
-@cache
-def taken(method: str) -> list[Case]:
-    """The lists of regularisers that a method takes."""
-    return [case for case in listings(method) if not case.refusal()]
-
-
-@cache
-def refused(method: str) -> list[Case]:
-    """Those that it refuses."""
-    return [case for case in listings(method) if case.refusal()]
-
-
-# What a test of every method is given, by the name of its argument.
-ARGUMENTS = {
-    "method": lambda method: [method],
-    "case": cases,
-    "learner": lambda method: [c for c in cases(method) if c.trains and not c.fitted],
-    "choice": lambda method: list(choices(method)),
-    "taken": taken,
-    "refused": refused,
-}

@@ -1,6 +1,6 @@
 """Tests here are given every method of the table, or its cases, by the names of their arguments."""
 
-from any_method import ARGUMENTS
+from cases_of_methods import ARGUMENTS
 from multimode_ot import method_names
 
 

@@ -3,7 +3,8 @@ which key or backbone is at odds."""
 
 import pytest
 import torch
-from any_method import RESNET, VIT, Case, beyond, cases, give_features, logits, on_backbone
+from any_method import RESNET, VIT, Case, give_features, logits
+from cases_of_methods import beyond, cases, on_backbone
 from multimode_ot import Setting, build_model
 from multimode_ot.methods import find_method
 from multimode_ot.methods.build import default_settings

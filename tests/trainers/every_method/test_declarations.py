@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from any_method import own_settings
+from cases_of_methods import own_settings
 from multimode_ot import Setting, extend_cfg, method_names
 from multimode_ot.config import Check, flatten, merge_file
 from multimode_ot.methods import find_method

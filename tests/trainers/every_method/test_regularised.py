@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from any_method import Case, Training, assert_resumes, beyond, logits, taken
+from any_method import Case, Training, assert_resumes, logits
+from cases_of_methods import beyond, taken
 from multimode_ot import build_model, method_names
 from multimode_ot.regularisers import REGULARISERS, Regulariser
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from any_method import ARGUMENTS
+from cases_of_methods import ARGUMENTS
 from faulty_methods import FAULTS
 from multimode_ot import add_method_file, methods
 from multimode_ot.methods import find_method

@@ -6,7 +6,7 @@ from pathlib import Path
 import multimode_ot.methods
 import pytest
 import yaml
-from any_method import own_settings
+from cases_of_methods import own_settings
 from multimode_ot.methods import BUILT_IN, find_method
 from multimode_ot.methods.base import PromptedCLIP
 from multimode_ot.regularisers import REGULARISERS

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from .tree import AVERAGE
+from .fields import AVERAGE
 
 if TYPE_CHECKING:
     from .published import PublishedRow

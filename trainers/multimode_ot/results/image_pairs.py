@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
+from .fields import AVERAGE
 from .grid import Grid
 from .predictions import Image, predictions_beside, read_right
 from .protocol_tables import headings
-from .tree import AVERAGE, holding_for_every_seed, row_label
+from .tree import holding_for_every_seed, row_label
 
 if TYPE_CHECKING:
     import numpy as np

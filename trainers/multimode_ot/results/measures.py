@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .fields import AVERAGE
 from .grid import Cell, Column, Grid, combine
 from .protocol_tables import cells_of, headings
-from .tree import AVERAGE
 
 Result = Mapping[str, Any]
 

@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from .fields import AVERAGE
 from .grid import Column
-from .tree import AVERAGE, heading
+from .tree import heading
 
 FOLDER = Path(__file__).with_name("published_rows")
 # Methods that their sources call otherwise than this project.

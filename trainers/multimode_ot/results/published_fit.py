@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .fields import AVERAGE
 from .grid import Cell, Column, Grid
 from .published import PublishedCell, PublishedRow, backbone_name, published_rows, usual_datasets
 from .results_json import harmonic_mean
-from .tree import AVERAGE, is_zero_shot, row_label, shots_of, source_of
+from .tree import is_zero_shot, row_label, shots_of, source_of
 
 Result = Mapping[str, Any]
 SOURCE = "imagenet"  # of the prompts of all published transfers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import defaultdict
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config import require_known
+from .fields import check_fields
 from .results_json import FILE_NAME, read_results
 
-AVERAGE = "average"
 DOMAINS = ("ImageNetV2", "ImageNetSketch", "ImageNetA", "ImageNetR")
 # The folder of the output layout that holds a protocol's evaluations.
 FOLDERS = {
@@ -75,7 +74,7 @@ def collect(
         if nearest != FOLDERS[protocol]:
             continue
         result = read_results(file) | {"path": str(file)}
-        _check_fields(result)
+        check_fields(result)
         if result.get("trained_parameters") is None and result.get("epoch") is None:
             result["method_trains"] = trains(result["method"])
         if nearest == "evaluation":
@@ -228,75 +227,3 @@ def _transfer(parts: tuple[str, ...], dataset: str) -> Transfer:
         tested_in = below[place + 1 :]
     same = source.replace("_", "").lower() == dataset.replace("_", "").lower()
     return Transfer(source, shots, same or source in tested_in)
-
-
-def _whole(smallest: int) -> tuple[Callable[[Any], bool], str]:
-    def test(value: Any) -> bool:
-        return type(value) is int and value >= smallest
-
-    return test, f"a whole number from {smallest}"
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_per_cent(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= 100  # NaN is neither
-
-
-def _is_amount(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < math.inf
-
-
-_NAME = (_is_name, "a name")
-_PER_CENT = (_is_per_cent, "a number from 0 to 100")
-_AMOUNT = (_is_amount, "a number from 0")
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "method": _NAME,
-    "dataset": (lambda value: _is_name(value) and value != AVERAGE, "a data set's name"),
-    "subset": _NAME,
-    "shots": _whole(-1),
-    "seed": _whole(-1),
-    "accuracy": _PER_CENT,
-}
-# Older files lack these.
-_LATER_FIELDS = {
-    "epoch": _whole(0),
-    "trained_parameters": _whole(0),
-    "skipped": _whole(0),
-    "correct": _whole(0),
-    "total": _whole(0),
-    "seconds": _AMOUNT,
-    "peak_memory_mb": _AMOUNT,
-    **dict.fromkeys(("top5", "ece", "mean_class_accuracy", "macro_f1"), _PER_CENT),
-    "backbone": _NAME,
-    "split": _NAME,
-    "config_hash": _NAME,
-    "regularisers": (
-        lambda value: isinstance(value, list) and all(map(_is_name, value)),
-        "a list of names",
-    ),
-    "selection": (lambda value: isinstance(value, dict), "an object"),
-    "new_is_zero_shot": (lambda value: isinstance(value, bool), "true or false"),
-}
-_SELECTION = {
-    "rule": (lambda value: value is None or _is_name(value), "a name or null"),
-    "epoch": (lambda value: value is None or _whole(0)[0](value), "a whole number or null"),
-    "split": (lambda value: value in ("val", "test", None), "'val', 'test' or null"),
-}
-
-
-def _check_fields(result: Mapping[str, Any]) -> None:
-    checked = [(key, result[key], field) for key, field in _FIELDS.items()]
-    for key, field in _LATER_FIELDS.items():
-        if result.get(key) is not None:
-            checked.append((key, result[key], field))
-    if isinstance(result.get("selection"), dict):
-        for key, field in _SELECTION.items():
-            checked.append((f"selection.{key}", result["selection"].get(key), field))
-    for key, value, (fits, wanted) in checked:
-        if not fits(value):
-            raise ValueError(
-                f"{result['path']} is not a results file: {key} is {value!r}, not {wanted}"
-            )

@@ -25,11 +25,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .fields import AVERAGE
 from .grid import Column, Grid, student
 from .protocol_tables import headings
 from .published import PublishedCell, PublishedRow, backbone_name
 from .published_sizes import SIZES, classes_of
-from .tree import AVERAGE, is_zero_shot, row_label, shots_of
+from .tree import is_zero_shot, row_label, shots_of
 
 Result = Mapping[str, Any]
 TOLERANCE = 0.1  # points, of what trains nothing
