@@ -1,4 +1,4 @@
-"""The cells of the ablation: which settings of MultiModeOT, in which folder, against which `mean`."""
+"""The cells of the ablation: settings of MultiModeOT, the folder of their runs, their `mean`."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ PACKAGE = Path(multimode_ot.__file__).parent
 # From the top; the rooms of one floor do not know each other, but for the parts of the ground.
 FLOORS = [
     {"commands"},
+    {"explain"},
     {"training"},
     {"methods", "results"},
     {"regularisers"},
@@ -27,6 +28,7 @@ GROUND = {"config", "errors", "files"}
 # All arrows that there are. A further one has to be added here, and has to point down.
 ARROWS = {
     "commands": {"methods", "results", "ground"},
+    "explain": {"methods", "transport"},
     "training": {"methods", "results", "regularisers", "backbone", "ground"},
     "methods": {"regularisers", "backbone", "transport", "ground"},
     "results": {"ground"},
@@ -38,6 +40,7 @@ ARROWS = {
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
     "commands": set(),
+    "explain": {"torch"},
     "training": {"dassl", "torch", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},
     "results": {"jinja2", "markupsafe", "numpy", "scipy", "tabulate", "yacs", "yaml"},
@@ -224,9 +227,14 @@ PLANTED = {
         "import importlib; importlib.import_module('dassl.engine')",
         "import multimode_ot.training.step",
     ],
+    "explain/plans.py": ["from ..commands import main", "import dassl", "import matplotlib"],
     "methods/base.py": ["from .coop import CoOp", "from . import coop"],
     "training/engine.py": ["from ..methods.coop import CoOp", "from ..commands import main"],
-    "training/step.py": ["from dassl.engine import TrainerX", "from .. import register"],
+    "training/step.py": [
+        "from dassl.engine import TrainerX",
+        "from .. import register",
+        "from ..explain import plans",
+    ],
     "backbone/clip.py": ["from ..methods.base import PromptedCLIP", "from .. import transport"],
     "transport/sinkhorn.py": ["from ..backbone.clip import CLIP", "import ot", "import numpy"],
     "regularisers/base.py": ["from ..methods.base import PromptedCLIP"],

@@ -66,7 +66,7 @@ def test_what_visual_prompt_tokens_take_is_a_number_and_in_no_map():
 
 
 def test_shares_sum_to_the_similarity_of_the_pair():
-    plan, similarity, mask, _ = random_plans()
+    plan, similarity, _, _ = random_plans()
     shares = share_maps(plan, similarity, PATCHES)
     total = shares.patches.sum(-1) + shares.elsewhere
     torch.testing.assert_close(total, (plan * similarity).sum((-2, -1)))

@@ -53,24 +53,6 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
     return torch.stack(rows).long()
 
 
-def token_texts(ids: Sequence[int]) -> list[str]:
-    """What BPE tokens are written as: a word's end as it is, and a piece that another one follows
-    with a hyphen behind it; where the package's tokenizer cannot tell, the token's number."""
-    tokenizer = getattr(clip_package().clip, "_tokenizer", None)
-    decode = getattr(tokenizer, "decode", None)
-    if decode is None:
-        return [f"token {i}" for i in ids]
-    texts = []
-    for i in ids:
-        try:
-            text = decode([i])
-        except KeyError:  # beyond its vocabulary
-            text = f"token {i} "
-        whole = text.endswith(" ") or text.startswith("<|")
-        texts.append(text.removesuffix(" ") if whole else f"{text}-")
-    return texts
-
-
 def readable(classname: str) -> str:
     return classname.replace("_", " ")
 
@@ -138,9 +120,14 @@ def prompt_words(
 
 
 def word_of_token(token: int) -> str:
-    """The characters that a BPE token stands for; those within a word end in a hyphen."""
-    text = _tokenizer().decoder[token]
-    return text.removesuffix("</w>") if text.endswith("</w>") else text + "-"
+    """The characters that a BPE token stands for; those within a word end in a hyphen. Of one that
+    the tokenizer does not know: its number."""
+    try:
+        text = _tokenizer().decode([token])
+    except KeyError:
+        return f"token {token}"
+    whole = text.endswith(" ") or text.startswith("<|")
+    return text.removesuffix(" ") if whole else f"{text}-"
 
 
 @cache

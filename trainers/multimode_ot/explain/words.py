@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..backbone.class_tokens import token_texts
+from ..backbone.class_tokens import word_of_token
 
 ALL_ROWS = 8192  # up to so many rows the scale is exact
 SAMPLED_ROWS = 2048  # else it is the mean over so many, evenly spaced
@@ -69,11 +69,9 @@ def nearest_words(embedding: Tensor, learned: Mapping[str, Tensor], count: int =
     found = {}
     for name, tokens in learned.items():
         distances, places = _nearest(tokens.float(), rows, min(count, len(rows)))
-        ids = there[places]
-        texts = iter(token_texts(ids.flatten().tolist()))
         found[name] = [
-            [Word(next(texts), token, distance) for token, distance in zip(*pair, strict=True)]
-            for pair in zip(ids.tolist(), distances.tolist(), strict=True)
+            [Word(word_of_token(token), token, distance) for token, distance in zip(*pair)]
+            for pair in zip(there[places].tolist(), distances.tolist(), strict=True)
         ]
     return NearestWords(found, _scale(rows))
 
