@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from any_method import Case, cases
+from any_method import Case
+from cases_of_methods import cases
 from multimode_ot.explain.diversity import cosines, diversity
 from multimode_ot.methods import BUILT_IN
 

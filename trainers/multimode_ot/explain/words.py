@@ -70,7 +70,7 @@ def nearest_words(embedding: Tensor, learned: Mapping[str, Tensor], count: int =
     for name, tokens in learned.items():
         distances, places = _nearest(tokens.float(), rows, min(count, len(rows)))
         found[name] = [
-            [Word(word_of_token(token), token, distance) for token, distance in zip(*pair)]
+            [Word(word_of_token(token), token, distance) for token, distance in zip(*pair, strict=True)]
             for pair in zip(there[places].tolist(), distances.tolist(), strict=True)
         ]
     return NearestWords(found, _scale(rows))
