@@ -13,6 +13,7 @@ from ..errors import Parser, one_line_errors
 
 COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
+    "explain": "what a finished run has learned: plans over images, words, diversity of modes",
     "methods": "all methods: what each trains, its settings, its published configs",
     "reproduce": "a published table: its plan, what is missing, its runs, and verdicts",
 }

@@ -115,6 +115,15 @@ def _number_cells(place: Axes, values: np.ndarray, norm: Normalize, cell: float)
         )
 
 
+def draw_picture(file: Path, seen: Seen) -> None:
+    """The picture alone, with what the network saw."""
+    with _plain():
+        figure, places = _grid(seen, 1, 1, "")
+        places[0, 0].set_axis_off()
+        _draw_picture(places[0, 0], seen)
+        figure.savefig(file, format="png")
+
+
 def draw_maps(
     file: Path,
     seen: Seen,
