@@ -12,8 +12,8 @@ from torch import Tensor
 from .figures import Panel, Seen, draw_maps, draw_matrices, draw_picture, shown
 from .pairs import Maps, Pair
 
-MASS = "mass × J  (1: as without a plan)"
-SHARE = "share in the similarity × J  (mean cosine)"
+MASS = "mass × J  (1: independent plan)"
+SHARE = "share × J  (mean cosine)"
 
 
 class Drawn(NamedTuple):
@@ -38,13 +38,12 @@ def draw_image(folder: Path, prefix: str, seen: Seen, pairs: Sequence[Named]) ->
     Args:
         prefix: of the files' names.
     """
-    drawn = [_picture(folder, prefix, seen)]
+    mapped = [(p, p.pair.maps) for p in pairs if p.pair.maps is not None]
+    draw = _classes if mapped else _picture
+    drawn = [draw(folder, prefix, seen, mapped)]
     with_plan = [p for p in pairs if p.pair.prompt is not None]
     if with_plan:
         drawn.append(_plans(folder, prefix, with_plan))
-    mapped = [(p, p.pair.maps) for p in pairs if p.pair.maps is not None]
-    if mapped:
-        drawn.append(_classes(folder, prefix, seen, mapped))
     for i, (named, maps) in enumerate(mapped, start=1):
         own = f"{prefix}_class{i}"
         if maps.shares.elsewhere.numel() > 1:  # else the class's map is that of the one pair
@@ -53,15 +52,20 @@ def draw_image(folder: Path, prefix: str, seen: Seen, pairs: Sequence[Named]) ->
     return drawn
 
 
-def _picture(folder: Path, prefix: str, seen: Seen) -> Drawn:
+def _picture(folder: Path, prefix: str, seen: Seen, _: Sequence[tuple[Named, Maps]]) -> Drawn:
     file = f"{prefix}_picture.png"
     draw_picture(folder / file, seen)
+    return Drawn(file, _what_was_seen(seen), "What the network saw")
+
+
+def _what_was_seen(seen: Seen) -> str:
     (left, top, right, bottom), (height, width) = seen.rectangle, seen.picture.shape[:2]
-    alt = (
-        f"The picture, {width} × {height} pixels. The network saw columns {left:.1f} to "
-        f"{right:.1f} and rows {top:.1f} to {bottom:.1f}; what it did not see is dimmed."
+    whole = right - left > width - 1 and bottom - top > height - 1
+    part = f"columns {left:.1f} to {right:.1f} and rows {top:.1f} to {bottom:.1f} of it"
+    return (
+        f"The picture of {width} × {height} pixels; the network saw "
+        f"{'all of it' if whole else f'{part}, and the rest is dimmed'}."
     )
-    return Drawn(file, alt, "What the network saw")
 
 
 def _plans(folder: Path, prefix: str, pairs: Sequence[Named]) -> Drawn:
@@ -96,7 +100,8 @@ def _classes(
         f"{named.name} ({named.role}): {_extremes(maps.whole.patches, maps, seen)}"
         for named, maps in pairs
     ]
-    return Drawn(file, " ".join(sentences), "Map of each class, over all pairs of modes (c)")
+    alt = " ".join([_what_was_seen(seen), *sentences])
+    return Drawn(file, alt, "Map of each class, over all pairs of modes (c)")
 
 
 def _modes(folder: Path, prefix: str, seen: Seen, named: Named, maps: Maps) -> Drawn:
@@ -135,7 +140,7 @@ def _tokens(folder: Path, prefix: str, seen: Seen, named: Named, maps: Maps) -> 
             Panel(
                 _scaled(maps.together.patches[n, i], maps),
                 shown(column, 18),
-                f"prompt tokens: {float(maps.together.elsewhere[n, i]):.3f}"
+                f"prompt tokens {float(maps.together.elsewhere[n, i]):.3f}"
                 if maps.has_prompt_tokens
                 else "",
             )
@@ -147,6 +152,9 @@ def _tokens(folder: Path, prefix: str, seen: Seen, named: Named, maps: Maps) -> 
     if maps.kind == "prompts":  # there, each prompt is a mode
         panels, rows = [[panel] for row in panels for panel in row], []
     title = f"{shown(named.name)} ({named.role}){_solved(maps)}"
+    if maps.has_prompt_tokens:
+        patches = maps.together.patches.shape[-1]
+        title += f"; independent plan: prompt tokens {1 - patches / maps.local:.3f}"
     draw_maps(folder / file, seen, panels, MASS, title, rows, mark=1.0)
     sentences = [
         f"{column}: {_extremes(maps.together.patches[n, i], maps, seen, least=False)}"
@@ -168,7 +176,7 @@ def _scaled(values: Tensor, maps: Maps) -> np.ndarray:
 def _in_prompts(maps: Maps, elsewhere: float, patches: float) -> str:
     if not maps.has_prompt_tokens:
         return ""
-    return f"prompt tokens: {elsewhere:+.4f}, patches: {patches:+.4f}"
+    return f"patches {patches:+.4f}\nprompt tokens {elsewhere:+.4f}"
 
 
 def _solved(maps: Maps) -> str:

@@ -17,17 +17,20 @@ from typing import Any, NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.colors import ListedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Outline
+from PIL import Image
 
 from .overlay import Rectangle, inner_borders
 
 DPI = 160
 STYLE = {"text.parse_math": False, "text.usetex": False, "font.size": 7, "axes.titlesize": 7}
-SEQUENTIAL, SIGNED = "viridis", "RdBu_r"  # both even in lightness
-OPACITY = 0.62  # of a map over its picture
-MIDDLE, CONTRAST = 128, 0.45  # the picture below it: paler, or black and white would shift colours
+# Even in lightness, and without their darkest ends, on which the picture's lines would be lost.
+COLOURS = {"sequential": ("viridis", 0.22, 1.0), "signed": ("RdBu_r", 0.1, 0.9)}
+OPACITY = 0.8  # of a map over its picture
+MIDDLE, CONTRAST = 128, 0.25  # the picture below it: paler, or black and white would shift colours
+SKETCH = 320  # pixels of the longer edge, in which the picture's lines are drawn above the map
 LONGEST = 34  # letters of a name
 
 
@@ -70,6 +73,12 @@ def _plain() -> Iterator[None]:
         yield
 
 
+def colours(kind: str) -> ListedColormap:
+    """One of `COLOURS`."""
+    name, low, high = COLOURS[kind]
+    return ListedColormap(matplotlib.colormaps[name](np.linspace(low, high, 256)))
+
+
 def draw_matrices(
     file: Path, matrices: Sequence[tuple[str, np.ndarray]], label: str, axes: tuple[str, str]
 ) -> None:
@@ -89,7 +98,7 @@ def draw_matrices(
         # The most that a marginal allows, so that pictures of several images can be compared.
         norm = Normalize(0, 1 / max(rows, columns))
         for place, (title, values) in zip(places, matrices, strict=True):
-            image = place.imshow(values, cmap=SEQUENTIAL, norm=norm)
+            image = place.imshow(values, cmap=colours("sequential"), norm=norm)
             place.set_title(title)
             place.set_xlabel(axes[1])
             place.set_ylabel(axes[0])
@@ -102,7 +111,7 @@ def draw_matrices(
 
 def _number_cells(place: Axes, values: np.ndarray, norm: Normalize, cell: float) -> None:
     for (row, column), value in np.ndenumerate(values):
-        dark = norm(value) < 0.6
+        dark = norm(value) < 0.45
         text = f"{value:.4f}".removeprefix("0")
         place.text(
             column,
@@ -169,7 +178,7 @@ def _grid(seen: Seen, rows: int, columns: int, title: str) -> tuple[Figure, np.n
     height, width = seen.picture.shape[:2]
     wide = min(1.45, 18 / columns)
     high = wide * min(2.5, max(0.3, height / width))
-    size = (columns * (wide + 0.06) + 1.1, rows * (high + 0.36) + (0.3 if title else 0.05))
+    size = (columns * (wide + 0.06) + 1.1, rows * (high + 0.4) + (0.3 if title else 0.05))
     figure = Figure(size, layout="constrained", dpi=DPI)
     if title:
         figure.suptitle(title, fontsize=8)
@@ -201,7 +210,7 @@ def _draw_map(place: Axes, seen: Seen, panel: Panel, norm: Normalize) -> Any:
         np.asarray(panel.values).reshape(seen.grid),
         extent=(left, right, bottom, top),
         interpolation="nearest",
-        cmap=SIGNED if isinstance(norm, TwoSlopeNorm) else SEQUENTIAL,
+        cmap=colours("signed" if isinstance(norm, TwoSlopeNorm) else "sequential"),
         norm=norm,
         alpha=OPACITY,
     )
@@ -209,10 +218,12 @@ def _draw_map(place: Axes, seen: Seen, panel: Panel, norm: Normalize) -> Any:
     thin = {"color": "white", "linewidth": 0.25, "alpha": 0.5}
     place.vlines(upright, top, bottom, **thin)
     place.hlines(level, left, right, **thin)
+    lines = _sketch(seen)
+    place.imshow(lines, extent=(0, width, height, 0), interpolation="antialiased", zorder=3)
     _outline(place, seen)
     place.set_title(panel.title, pad=2)
     if panel.note:
-        place.text(0.5, -0.02, panel.note, transform=place.transAxes, ha="center", va="top", size=6)
+        place.text(0.5, -0.02, panel.note, transform=place.transAxes, ha="center", va="top", size=5.5)
     return image
 
 
@@ -223,6 +234,26 @@ def _dimmed(seen: Seen, picture: np.ndarray) -> np.ndarray:
     x, y = np.arange(width) + 0.5, (np.arange(height) + 0.5)[:, None]
     inside = (x > left) & (x < right) & (y > top) & (y < bottom)
     return np.where(inside[..., None], picture, 0.2 * picture + 0.8 * MIDDLE).astype(np.uint8)
+
+
+def _sketch(seen: Seen) -> np.ndarray:
+    """The picture's lines, where its lightness changes fast, as `(height, width, 4)` black of more
+    or less opacity; none outside of what was seen."""
+    height, width = seen.picture.shape[:2]
+    scale = SKETCH / max(height, width)
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    way = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    grey = np.asarray(Image.fromarray(seen.picture).convert("L").resize(size, way), float)
+    down, right = np.gradient(grey)
+    steep = np.hypot(down, right)
+    strength = np.clip(steep / max(np.quantile(steep, 0.99), 12.0), 0, 1)
+    lines = np.zeros((*grey.shape, 4), np.uint8)
+    lines[..., 3] = 165 * strength**1.2
+    x = (np.arange(size[0]) + 0.5) * width / size[0]
+    y = (np.arange(size[1])[:, None] + 0.5) * height / size[1]
+    left, top, right_edge, bottom = seen.rectangle
+    lines[..., 3] *= (x > left) & (x < right_edge) & (y > top) & (y < bottom)
+    return lines
 
 
 def _outline(place: Axes, seen: Seen) -> None:
