@@ -200,7 +200,7 @@ def _cells(record: Mapping[str, Any], columns: Sequence[str]) -> Iterator[str]:
         mark = AFTERWARDS if found and found["afterwards"] else ""
         for kind in ("entropy", "distance"):
             value = found[kind]["predicted"] if found else None
-            yield f"{value['mean']:.3f} ± {value['spread']:.3f}{mark}" if value else ""
+            yield f"{value['mean']:.4f} ± {value['spread']:.4f}{mark}" if value else ""
     for replaced in REPLACED:
         found = record.get(replaced)
         yield f"{found['changed']:.2f}" if found else ""
