@@ -129,7 +129,7 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(file.parent for file in (folder / "out").rglob("results.json"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 class TestWhole:
     def test_it_ends_with_one_table_and_writes_it_in_three_forms(self, ablated):
         folder, output = ablated
