@@ -39,11 +39,26 @@ ARROWS = {
 }
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
+<<<<<<< HEAD
     "commands": set(),
     "explain": {"torch"},
     "training": {"PIL", "dassl", "numpy", "torch", "torchvision", "tqdm", "yacs"},
+=======
+    "commands": {"tqdm"},
+    "training": {"dassl", "torch", "tqdm", "yacs"},
+>>>>>>> report
     "methods": {"torch", "yacs"},
-    "results": {"jinja2", "markupsafe", "numpy", "scipy", "tabulate", "yacs", "yaml"},
+    "results": {
+        "PIL",
+        "jinja2",
+        "markupsafe",
+        "matplotlib",
+        "numpy",
+        "scipy",
+        "tabulate",
+        "yacs",
+        "yaml",
+    },
     "regularisers": {"torch", "yacs"},
     "backbone": {"clip", "torch"},
     "transport": {"ot", "torch"},

@@ -15,6 +15,8 @@ COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
     "explain": "what a finished run has learned: plans over images, words, diversity of modes",
     "methods": "all methods: what each trains, its settings, its published configs",
+    "plot": "a chart for a paper: curves, bars or cost, as SVG, PNG or PDF",
+    "report": "tables, charts and every run of a folder of results, as one HTML file",
     "reproduce": "a published table: its plan, what is missing, its runs, and verdicts",
 }
 
