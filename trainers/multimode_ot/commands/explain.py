@@ -51,13 +51,10 @@ def main(arguments: Sequence[str]) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"--images {path}: there is no such file")
     require_extras("multimode-ot explain", "jinja2", "matplotlib")
-    import torch
-
     from ..explain.explanation import Asked, explain
     from ..training.finished import FinishedRun
 
     run = FinishedRun(args.run, args.backbone, args.root, args.checkpoint)
     asked = Asked(args.images, args.split, args.count, args.classes, args.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    page = explain(run, asked, args.out or args.run / "explain", device)
+    page = explain(run, asked, args.out or args.run / "explain")
     print(f"Explanation written to {page}")

@@ -83,9 +83,7 @@ def _plans(folder: Path, prefix: str, pairs: Sequence[Named]) -> Drawn:
     return Drawn(file, alt, "Prompt-level plan: which modes are matched")
 
 
-def _classes(
-    folder: Path, prefix: str, seen: Seen, pairs: Sequence[tuple[Named, Maps]]
-) -> Drawn:
+def _classes(folder: Path, prefix: str, seen: Seen, pairs: Sequence[tuple[Named, Maps]]) -> Drawn:
     file = f"{prefix}_classes.png"
     panels = [
         Panel(

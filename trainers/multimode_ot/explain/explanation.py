@@ -58,8 +58,10 @@ class Subject:
     tested: Prediction | None
 
 
-def explain(run: FinishedRun, asked: Asked, out: Path, device: torch.device) -> Path:
+def explain(run: FinishedRun, asked: Asked, out: Path) -> Path:
     """Write the explanation of a run into a folder; returns the page.
+
+    Computed on the CUDA device if there is one.
 
     Raises:
         FileExistsError: the folder holds something else.
@@ -74,6 +76,7 @@ def explain(run: FinishedRun, asked: Asked, out: Path, device: torch.device) -> 
             f"--split {asked.split}: the run {run.directory} was tested on its "
             f"{run.results['split']} images"
         )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with whole_folder(out, is_explanation) as folder:
         content = Explanation(run, asked, device).write_into(folder)
         write_json(folder / NUMBERS, content)
@@ -126,7 +129,7 @@ class Explanation:
         """Draw the pictures; returns all numbers."""
         run, results = self.run, self.run.results
         images = self._images(folder)
-        content = {
+        return {
             "method": results["method"],
             "run": {
                 key: results.get(key)
@@ -144,7 +147,6 @@ class Explanation:
             "remarks": self.remarks,
             "versions": versions(),
         }
-        return content
 
     def _words(self) -> dict[str, Any] | None:
         learned = self.model.learned_words()
@@ -268,5 +270,3 @@ def _diversity_as_json(found: Diversity) -> dict[str, Any]:
         return None if cosines is None else cosines._asdict()
 
     return {"text": plain(found.text), "image": plain(found.image)}
-
-

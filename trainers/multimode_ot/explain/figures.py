@@ -38,7 +38,7 @@ class Panel(NamedTuple):
     """One map: `values` `(rows * columns,)` of the patches row by row, None for an empty place;
     what stands above it and below it."""
 
-    values: Sequence[float] | None
+    values: np.ndarray | None
     title: str = ""
     note: str = ""
 
@@ -215,7 +215,7 @@ def _draw_map(place: Axes, seen: Seen, panel: Panel, norm: Normalize) -> Any:
         alpha=OPACITY,
     )
     upright, level = inner_borders(seen.rectangle, *seen.grid)
-    thin = {"color": "white", "linewidth": 0.25, "alpha": 0.5}
+    thin: dict[str, Any] = {"color": "white", "linewidth": 0.25, "alpha": 0.5}
     place.vlines(upright, top, bottom, **thin)
     place.hlines(level, left, right, **thin)
     lines = _sketch(seen)
@@ -223,7 +223,9 @@ def _draw_map(place: Axes, seen: Seen, panel: Panel, norm: Normalize) -> Any:
     _outline(place, seen)
     place.set_title(panel.title, pad=2)
     if panel.note:
-        place.text(0.5, -0.02, panel.note, transform=place.transAxes, ha="center", va="top", size=5.5)
+        place.text(
+            0.5, -0.02, panel.note, transform=place.transAxes, ha="center", va="top", size=5.5
+        )
     return image
 
 

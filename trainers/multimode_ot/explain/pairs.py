@@ -72,9 +72,7 @@ class Maps:
 
     def _by_column(self, values: Tensor) -> list[Any]:
         """`(N, L, ...)` without what is padded."""
-        return [
-            numbers(own[: len(names)]) for own, names in zip(values, self.columns, strict=True)
-        ]
+        return [numbers(own[: len(names)]) for own, names in zip(values, self.columns, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,7 @@ def see_images(
     """
     text = class_side(model)
     plans = batch_plans(model, images, text)
-    if plans is None:
-        logits = model(images, text)
-    else:
-        logits = model.logit_scale * plans.similarity
+    logits = model(images, text) if plans is None else model.logit_scale * plans.similarity
     predicted = logits.argmax(-1).tolist()
     probabilities = logits.softmax(-1).cpu()
     seen = []

@@ -70,7 +70,10 @@ def nearest_words(embedding: Tensor, learned: Mapping[str, Tensor], count: int =
     for name, tokens in learned.items():
         distances, places = _nearest(tokens.float(), rows, min(count, len(rows)))
         found[name] = [
-            [Word(word_of_token(token), token, distance) for token, distance in zip(*pair, strict=True)]
+            [
+                Word(word_of_token(token), token, distance)
+                for token, distance in zip(*pair, strict=True)
+            ]
             for pair in zip(there[places].tolist(), distances.tolist(), strict=True)
         ]
     return NearestWords(found, _scale(rows))
@@ -102,5 +105,4 @@ def _nearest(points: Tensor, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         exact = (rows[places] - part.unsqueeze(1)).norm(dim=-1)
         nearest = exact.topk(count, largest=False)
         found.append((nearest.values, places.gather(1, nearest.indices)))
-    distances, places = zip(*found, strict=True)
-    return torch.cat(distances), torch.cat(places)
+    return torch.cat([distances for distances, _ in found]), torch.cat([p for _, p in found])

@@ -23,8 +23,8 @@ from ..methods.base import PromptedCLIP
 from ..methods.build import build_model
 from ..methods.class_bound import ClassBound
 from ..methods.prompts import CLASS_NAMES, class_ids_in, class_names_in
-from ..results.predictions import FILE_NAME as PREDICTIONS
 from ..results.finished import results_of_finished
+from ..results.predictions import FILE_NAME as PREDICTIONS
 from ..results.provenance import describe, differences
 from ..results.results_json import FILE_NAME
 from .checkpoints import BEST, read_checkpoint, record_in
