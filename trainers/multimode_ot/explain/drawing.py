@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from .figures import Panel, Seen, draw_maps, draw_matrices, draw_picture, shown
+from .canvas import Seen
+from .figures import Panel, draw_maps, draw_matrices, draw_picture, shown
 from .pairs import Maps, Pair
 
 MASS = "mass × J  (1: independent plan)"
@@ -59,7 +60,7 @@ def _picture(folder: Path, prefix: str, seen: Seen, _: Sequence[tuple[Named, Map
 
 
 def _what_was_seen(seen: Seen) -> str:
-    (left, top, right, bottom), (height, width) = seen.rectangle, seen.picture.shape[:2]
+    (left, top, right, bottom), (width, height) = seen.rectangle, seen.size
     whole = right - left > width - 1 and bottom - top > height - 1
     part = f"columns {left:.1f} to {right:.1f} and rows {top:.1f} to {bottom:.1f} of it"
     return (

@@ -27,7 +27,7 @@ from .statistics import plan_statistics
 from .words import NearestWords, nearest_words
 
 NUMBERS = "explain.json"
-DIVERSE_IMAGES = 512  # that the diversity of visual modes is a mean over
+DIVERSE_IMAGES = 256  # that the diversity of visual modes is a mean over
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -15,7 +14,7 @@ from ..results.predictions import Prediction
 from ..training.finished import FinishedRun
 from ..training.pictures import read_picture
 from ..training.transforms import test_transform
-from .figures import Seen
+from .canvas import Seen
 from .overlay import seen_rectangle
 
 
@@ -39,7 +38,7 @@ class Pictures:
         """What a map of so many patches, a square number, is drawn on."""
         side = math.isqrt(patches)
         rectangle = seen_rectangle(*picture.size, self.size)
-        return Seen(np.asarray(picture), rectangle, (side, side))
+        return Seen(picture, rectangle, (side, side))
 
     def batches(self, chosen: Sequence[Prediction]) -> Iterator[tuple[Tensor, Tensor]]:
         """Test images and their labels, in batches like the evaluation's."""
