@@ -14,9 +14,16 @@ def evaluated(right, wrong):
 
 @pytest.mark.parametrize(
     "right, wrong, count, expected",
-    [(50, 20, 8, (4, 4)), (50, 1, 8, (7, 1)), (2, 50, 8, (2, 6)), (3, 2, 8, (3, 2)), (9, 0, 4, (4, 0)),
-     (5, 5, 1, (1, 0)), (5, 5, 3, (2, 1))],
-)  # fmt: skip
+    [
+        (50, 20, 8, (4, 4)),
+        (50, 1, 8, (7, 1)),
+        (2, 50, 8, (2, 6)),
+        (3, 2, 8, (3, 2)),
+        (9, 0, 4, (4, 0)),
+        (5, 5, 1, (1, 0)),
+        (5, 5, 3, (2, 1)),
+    ],
+)
 def test_half_are_wrong_as_far_as_there_are_so_many(right, wrong, count, expected):
     choice = choose_images(evaluated(right, wrong), count, seed=1)
     assert (
