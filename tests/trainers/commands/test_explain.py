@@ -262,6 +262,7 @@ def test_what_is_wrong_gets_one_line(coop, tmp_path, refused):
 HOSTILE = ["<script>alert(1)<", "${1}_{^0$ a_b^c", "%s {{ 7 * 7 }} {0}"]
 
 
+@pytest.mark.slow
 def test_names_with_markup_are_shown_and_never_run(run, tmp_path):
     rng = np.random.default_rng(0)
     for k, name in enumerate(HOSTILE):

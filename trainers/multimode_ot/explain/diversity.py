@@ -6,7 +6,7 @@ Axes: `M` visual and `N` textual modes, `B` images, `K` classes, `d` joint width
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -70,7 +70,8 @@ def diversity(model: PromptedCLIP, batches: Iterable[Tensor]) -> Diversity:
     classes = model.class_features()
     images, text = [], None
     for batch in batches:
-        text = _text_modes(model, classes, batch[:1]) if text is None else text
+        if text is None:  # of one image: where text depends on images, these are an axis of it
+            text = _modes(model.pooled(model.image_features(batch[:1]), classes)[1])
         images.append(_modes(model.pooled(model.image_features(batch), classes)[0]))
     if text is None:
         raise ValueError("the diversity of modes over no images is nothing")
@@ -80,13 +81,3 @@ def diversity(model: PromptedCLIP, batches: Iterable[Tensor]) -> Diversity:
 def _modes(features: Tensor) -> Tensor:
     """`(..., X, d)` as `(modes, X, d)`."""
     return features.flatten(0, -3) if features.ndim > 2 else features.unsqueeze(0)
-
-
-def _text_modes(model: PromptedCLIP, classes: Any, image: Tensor) -> Tensor:
-    """`(N, K, d)`. Where the classes' features depend on the image, the leading axis is that of
-    images, and there is one mode: that of the image given."""
-    one, two = (
-        _modes(model.pooled(model.image_features(image.repeat(n, 1, 1, 1)), classes)[1])
-        for n in (1, 2)
-    )
-    return one if len(one) == len(two) else one[:1]

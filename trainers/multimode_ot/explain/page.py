@@ -13,7 +13,6 @@ PAGE = "explain.html"
 TEMPLATE = Path(__file__).with_name("templates") / "explanation.html"
 SHOWN_PROMPTS = 24  # of more, the page shows the first, and the JSON file has all
 WHICH = {"predicted": "the predicted class", "true": "the true class"}
-LEVELS = {"prompt": "prompt level", "local": "token level, or patches and prompts"}
 
 
 def write_page(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -79,23 +78,29 @@ def _diversity(found: Mapping[str, Any] | None) -> list[list[str]] | None:
         before, after = found["before"][side], found["after"][side]
         if after is not None:
             modes = f"{len(after['matrix'])} {what}, mean over {after['over']} {of}"
-            ends = [f"{after[end]:.3f}" for end in ("least", "most")]
-            rows.append([modes, f"{before['mean']:.3f}", f"{after['mean']:.3f}", *ends])
+            cosines = (before["mean"], after["mean"], after["least"], after["most"])
+            rows.append([modes, *(f"{cosine:.5f}" for cosine in cosines)])
     return rows
 
 
 def _statistics(found: Mapping[str, Any] | None) -> list[list[str]] | None:
     if found is None:
         return None
+    names = {"prompt": "between modes", "local": "between patches and tokens"}
+    if "prompt" not in found["levels"]:
+        names["local"] = "between patches and prompts"
     return [
-        [f"{LEVELS[level]}, {which}", *(_pair(of[kind][key]) for kind in ("entropy", "distance"))]
+        [
+            f"{names[level]}, {which}{' (solved afterwards)' if of['afterwards'] else ''}",
+            *(_pair(of[kind][key]) for kind in ("entropy", "distance")),
+        ]
         for level, of in found["levels"].items()
         for key, which in WHICH.items()
     ]
 
 
 def _pair(summary: Mapping[str, float]) -> str:
-    return f"{summary['mean']:.4f} ± {summary['spread']:.4f}"
+    return f"{summary['mean']:.5f} ± {summary['spread']:.5f}"
 
 
 def _independent(found: Mapping[str, Any] | None) -> list[list[str]]:

@@ -64,10 +64,9 @@ def on_diversity(model: PromptedCLIP, found: Diversity) -> list[str]:
     what = {"text": "one prompt feature a class", "image": "one feature an image"}
     if not sides:
         return []
-    several = "of these" if len(sides) == 2 else "of this side"
     return [
-        f"{model.name} has {' and '.join(what[side] for side in sides)}: there is no diversity "
-        f"{several} modes to look at."
+        f"{model.name} has {' and '.join(what[side] for side in sides)}: there are no several modes "
+        "that could be alike."
     ]
 
 
