@@ -65,8 +65,8 @@ def on_diversity(model: PromptedCLIP, found: Diversity) -> list[str]:
     if not sides:
         return []
     return [
-        f"{model.name} has {' and '.join(what[side] for side in sides)}: there are no several modes "
-        "that could be alike."
+        f"{model.name} has {' and '.join(what[side] for side in sides)}: no modes that could be "
+        "alike."
     ]
 
 
