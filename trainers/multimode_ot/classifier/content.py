@@ -28,6 +28,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "dataset": (str, type(None)),
     "class_ids": (list, type(None)),
     "preprocessing": dict,
+    "batch_size": int,
     "backbone": dict,
     "confidence": dict,
     "class_features": (dict, type(None)),

@@ -81,6 +81,7 @@ def write_saved(
     backbone: Mapping[str, str],
     labels: Sequence[str | int] | None = None,
     class_features: bool = False,
+    batch_size: int = 100,
 ) -> Path:
     """Save a trained model with its current classes; a folder that was saved before is replaced.
 
@@ -90,6 +91,8 @@ def write_saved(
         backbone: of `backbone_record`, or `run.json`'s.
         labels: what stands for each class; the class names by default.
         class_features: save these, too, so that nobody needs the text tower for these classes.
+        batch_size: how many pictures at once it is to label, since of some methods the logits
+            depend on it (`batch_dependence`).
 
     Raises:
         FileExistsError: the folder is there, and is none that was saved.
@@ -97,7 +100,7 @@ def write_saved(
         OSError: it cannot be written; nothing is left of the attempt.
     """
     folder = Path(folder)
-    _require_replaceable(folder)
+    require_replaceable(folder)
     plan, features = _features_of(model) if class_features else (None, {})
     content = {
         "format": FORMAT,
@@ -113,6 +116,7 @@ def write_saved(
             **{name: plain(inp[key]) for name, key in PREPROCESSING.items()},
             "as_seen": as_seen,
         },
+        "batch_size": batch_size,
         "backbone": {"name": str(backbone["name"]), "sha256": backbone["sha256"]},
         "confidence": {
             "is": "softmax of the logits, which have this scale but where a method learns its own",
@@ -217,7 +221,8 @@ def _features_of(model: PromptedCLIP) -> tuple[Any, dict[str, Tensor]]:
     return plan, tensors
 
 
-def _require_replaceable(folder: Path) -> None:
+def require_replaceable(folder: Path) -> None:
+    """Raise `FileExistsError` where a folder or file is that `write_saved` would not replace."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -273,13 +278,14 @@ def _backbone(saved: Mapping[str, str], clip: Clip | None, file: Path) -> CLIP:
         if clip is not None:
             raise
         raise type(error)(
-            f"{file}: the backbone {saved['name']!r} cannot be loaded ({error}): give it as clip"
+            f"{file}: the backbone {saved['name']!r} cannot be loaded ({error}): give it "
+            "as clip, or with --backbone"
         ) from None
     identity = backbone.identity()
     if identity != saved["sha256"]:
         raise ValueError(
             f"{file}: trained on the backbone {saved['name']} of sha256 {saved['sha256'][:12]}, "
-            f"but {backbone.name} is {identity[:12]}: give the same one as clip"
+            f"but {backbone.name} is {identity[:12]}: give the same one as clip, or with --backbone"
         )
     return backbone
 

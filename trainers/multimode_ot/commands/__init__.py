@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from ..config import require_known
 from ..errors import Parser, one_line_errors
 
+INTERRUPTED = 128 + 2  # exit status, as shells have it
 COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
     "explain": "what a finished run has learned: plans over images, words, diversity of modes",
+    "export": "a folder of a finished run that a program can label pictures with",
     "methods": "all methods: what each trains, its settings, its published configs",
     "plot": "a chart for a paper: curves, bars or cost, as SVG, PNG or PDF",
+    "predict": "labels of pictures, by a finished run or a saved classifier",
     "report": "tables, charts and every run of a folder of results, as one HTML file",
     "reproduce": "a published table: its plan, what is missing, its runs, and verdicts",
 }
@@ -24,7 +27,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ends with one line and status 2 where something is wrong."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with one_line_errors(), _until_the_reader_leaves():
+    with one_line_errors(), _until_the_reader_leaves(), _until_interrupted():
         if words and not words[0].startswith("-"):
             require_known("command", words[0], COMMANDS)
             importlib.import_module(f"{__name__}.{words[0]}").main(words[1:])
@@ -53,3 +56,13 @@ def _until_the_reader_leaves() -> Iterator[None]:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # for what is flushed at exit
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Ctrl-C ends a command as it ends any other program, without a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import Parser
 from ..methods import add_method_file
 from ..results.extras import require_extras
-from ..results.finished import results_of_finished
+from ..results.finished import results_of_run
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     args = parse_arguments(arguments)
     for path in args.method_file:
         add_method_file(path)
-    results_of_finished(args.run)
+    results_of_run(args.run)
     for path in args.images:
         if not path.is_file():
             raise FileNotFoundError(f"--images {path}: there is no such file")

@@ -1,4 +1,4 @@
-"""What a finished run says of itself; asked before anything heavy is imported."""
+"""The results of a finished run, held against what its folder says besides."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .provenance import RunFolder, describe, differences
 from .results_json import FILE_NAME, read_results
 
 
-def results_of_finished(directory: str | os.PathLike) -> dict[str, Any]:
-    """The `results.json` of a run, which says what the run is made of.
+def results_of_run(directory: str | os.PathLike) -> dict[str, Any]:
+    """The content of its `results.json`, with what it is made of in `made_of`.
 
     Raises:
         FileNotFoundError: no such folder, or one without results: the run is not finished.

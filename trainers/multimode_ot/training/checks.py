@@ -28,6 +28,11 @@ def check_config(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
         ValueError: with the key, its value, and what is allowed.
     """
     check_backbone(cfg.MODEL.BACKBONE.NAME)
+    check_all_settings(cfg, method)
+
+
+def check_all_settings(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
+    """As `check_config`, but for the backbone, which may have been loaded already."""
     fingerprint = cfg.DATASET.get("FINGERPRINT", FINGERPRINTS[0])
     require_known("DATASET.FINGERPRINT", fingerprint, FINGERPRINTS)
     require_known("TEST.SPLIT", cfg.TEST.SPLIT, ("val", "test"))

@@ -37,7 +37,7 @@ from .features import prepare_features
 from .host import host_optimisation, in_order
 from .optimisation import prepare_steps
 from .run import Run
-from .step import epoch_ended, training_step
+from .step import epoch_ended, images_and_labels, training_step
 
 
 class PromptTrainer(TrainerX):
@@ -183,11 +183,7 @@ class PromptTrainer(TrainerX):
                 raise ValueError(f"{self.cfg.RESUME or self.output_dir}: {error}") from None
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor | list[Tensor], Tensor]:
-        """Images, of several views a list, and labels."""
-        images, labels = batch["img"], batch["label"].to(self.device)
-        if isinstance(images, Tensor):
-            return images.to(self.device), labels
-        return [view.to(self.device) for view in images], labels
+        return images_and_labels(batch, self.device)
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         try:

@@ -23,7 +23,7 @@ from ..methods.base import PromptedCLIP
 from ..methods.build import build_model
 from ..methods.class_bound import ClassBound
 from ..methods.prompts import CLASS_NAMES, class_ids_in, class_names_in
-from ..results.finished import results_of_finished
+from ..results.finished import results_of_run
 from ..results.predictions import FILE_NAME as PREDICTIONS
 from ..results.provenance import describe, differences
 from ..results.results_json import FILE_NAME
@@ -62,7 +62,7 @@ class FinishedRun:
         checkpoint: str | os.PathLike | None = None,
     ):
         self.directory = Path(directory)
-        self.results = results_of_finished(self.directory)
+        self.results = results_of_run(self.directory)
         self.record: dict[str, Any] = self.results["made_of"]
         self.method = _method_of(self.results, self.directory)
         self.cfg = config_of(self.record)
