@@ -35,9 +35,9 @@ NOTES = (
     "variation to the independent plan; of the plans for the predicted class, mean ± standard "
     "deviation over all test images and seeds (at the token level of an image's mean over its "
     "pairs of modes)",
-    "changed: the share of predictions that are others when, in the trained model, the independent "
-    "plan takes the place of the prompt-level one, and the accuracies so; both: of the token-level "
-    "plans, too",
+    "without the plan: the share of predictions that change when, in the trained model, the "
+    "independent plan takes the place of the prompt-level one, and the accuracies then; without "
+    "both: also in the place of the token-level ones",
     f"{AFTERWARDS} no logit is made of these token-level plans: they are solved for looking at, "
     "with epsilon 0.1",
     "not defined: the released program has no such alignment",
@@ -163,7 +163,8 @@ def render_ablation(records: Sequence[Mapping[str, Any]], style: str) -> str:
     headers = ["alignment", "head", "beta", *columns, *(f"{h} - mean" for h in columns)]
     headers += [f"{name} {kind}" for name in LEVELS.values() for kind in ("entropy", "distance")]
     own = " / ".join(columns)
-    headers += ["changed %", f"{own} so", "changed %, both", f"{own} so"]
+    for without in ("without the plan", "without both"):
+        headers += [f"{without}: changed %", f"{without}: {own}"]
     rows = [_row(record, columns) for record in records]
     text = tabulate(rows, headers, tablefmt=KINDS[style], disable_numparse=True)
     return "\n".join([text, "", *(f"{note}." for note in _notes(records))])
