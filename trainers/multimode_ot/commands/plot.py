@@ -11,9 +11,9 @@ from ..results.charts.cost import COSTS, cost
 from ..results.charts.style import Chart
 from ..results.charts.svg import require_ending, save
 from ..results.extras import require_extras
+from ..results.fields import AVERAGE
 from ..results.grid import Grid
 from ..results.measures import with_measures
-from ..results.tree import AVERAGE
 from .compare import add_choices, chosen
 
 # Kinds of charts, and the protocols that have them; the first is taken if none is named.

@@ -40,6 +40,12 @@ def test_whatever_is_inserted_is_text(template):
     assert page.count("</script>") == 1 and page.count("&lt;/script&gt;") == 5
 
 
+def test_what_lies_in_the_working_folder_is_no_template(template, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.html").write_text("something else")
+    assert "something else" not in render("base.html", title="t")
+
+
 def test_only_the_script_of_the_page_may_run(template):
     page = render(template, title="t", word="w", source=inline_image(b"x"))
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)

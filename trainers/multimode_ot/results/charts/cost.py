@@ -104,12 +104,13 @@ def _cost_ticks(axes: Axes, where: Sequence[float], zero: float, has_zero: bool)
     """Powers of ten and, where there are few, steps between; 0 at the left of them."""
     positive = [x for x in where if x != zero] or [0.0]
     low, high = min(positive) - 0.2, max(positive) + 0.2
-    steps = (1, 2, 5) if high - low < 1 else (1, 3) if high - low < 3 else (1,)
+    start = zero - 0.2 if has_zero else low
+    by_width = ((0.6, range(1, 10)), (1.2, (1, 2, 5)), (3, (1, 3)), (math.inf, (1,)))
+    steps = next(steps for width, steps in by_width if high - start < width)
     values = [s * 10.0**d for d in range(math.floor(low), math.ceil(high)) for s in steps]
-    ticks = {math.log10(v): f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in values}
-    ticks = {x: word for x, word in ticks.items() if low <= x <= high}
-    if has_zero:
-        ticks = {zero: "0"} | ticks
-        low = zero - 0.2
+    ticks = {zero: "0"} if has_zero else {}
+    for value in values:
+        if low <= math.log10(value) <= high:
+            ticks[math.log10(value)] = f"{value:,.0f}" if value >= 1 else f"{value:g}"
     axes.set_xticks([*ticks], [*ticks.values()])
-    axes.set_xlim(low, high)
+    axes.set_xlim(start, high)

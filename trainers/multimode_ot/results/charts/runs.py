@@ -120,6 +120,7 @@ def calibration_curve(bins: Sequence[Bin], name: str, error: float) -> Chart:
             [(b.low + b.high) / 2 for b in there], [b.images for b in there], width * 0.92,
             color=COLOURS["s6"],
         )  # fmt: skip
+        lower.locator_params(axis="y", nbins=3, integer=True)
         lower.set(xlim=(0, 100), xlabel="confidence, %", ylabel="images")
         for axes in (upper, lower):
             horizontal_rules(axes)

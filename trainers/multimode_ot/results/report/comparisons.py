@@ -12,12 +12,12 @@ from ..charts.comparison import bars, curves
 from ..charts.cost import COSTS, cost
 from ..charts.style import Chart
 from ..comparability import require_comparable
+from ..fields import AVERAGE
 from ..grid import Column, Grid
 from ..measures import with_measures
 from ..protocol_tables import MAKERS, make_grid
 from ..render import column_texts, notes
 from ..tree import (
-    AVERAGE,
     UNTRAINED,
     collect,
     heading,
@@ -156,8 +156,8 @@ def _tables(grid: Grid, interval: str) -> Iterator[Table]:
 
 
 def _table(label: str, grid: Grid, columns: Sequence[Column], interval: str) -> Table:
-    groups = [(_group(c), 1) for c in columns]
-    merged = [(name, sum(1 for _ in same)) for name, same in groupby(name for name, _ in groups)]
+    headings = [_headings(column) for column in columns]
+    groups = [(name, len(list(same))) for name, same in groupby(upper for upper, _ in headings)]
     rows: list[tuple[str, list[Entry]]] = [(method, []) for method in grid.methods]
     for column in columns:
         texts, ranked = column_texts(grid, column, interval)
@@ -165,13 +165,16 @@ def _table(label: str, grid: Grid, columns: Sequence[Column], interval: str) -> 
             cell = grid.cell(method, column)
             value = cell.mean if cell.by_seed else None
             entries.append(Entry(texts[method], value, ranked.get(method, 0)))
-    return Table(label, merged, [c.heading for c in columns], rows)
+    return Table(label, groups, [lower for _, lower in headings], rows)
 
 
-def _group(column: Column) -> str:
+def _headings(column: Column) -> tuple[str, str]:
+    """The upper and the lower heading of a column."""
     if not column.measure:
-        return column.dataset
-    return "cost" if column.dataset != AVERAGE else "cost, average"
+        return column.dataset, column.metric
+    of = ", average" if column.dataset == AVERAGE else ""
+    part = column.heading.removesuffix(column.measure).strip()
+    return (f"{column.measure}{of}", part) if part else (f"cost{of}", column.measure)
 
 
 def charts(comparison: Comparison) -> Iterator[tuple[str, Chart]]:
@@ -181,7 +184,8 @@ def charts(comparison: Comparison) -> Iterator[tuple[str, Chart]]:
         return
     datasets = list(dict.fromkeys(c.dataset for c in reversed(grid.columns)))
     draw = {"base2new": bars, "fewshot": curves}.get(comparison.protocol)
-    if draw:
+    # One number of shots is no curve.
+    if draw and len({c.metric for c in grid.columns if not c.measure}) > 1:
         yield from ((dataset, draw(grid, dataset, interval)) for dataset in datasets)
     for measure in COSTS:
         if comparison.protocol in TRANSFERS and measure == "seconds":

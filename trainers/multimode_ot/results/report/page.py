@@ -33,11 +33,13 @@ def render(template: str | Path, **values: Any) -> str:
     require_extras("a page", "jinja2")
     from markupsafe import Markup
 
-    environment = _environment(Path(template).parent)
+    # A name is never looked for where the command is called: a report may lie there.
+    path = TEMPLATES / template if isinstance(template, str) else template
+    environment = _environment(path.parent)
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     own = {"script": Markup(script), "script_digest": digest}
-    text = environment.get_template(Path(template).name).render(**values, **own)
+    text = environment.get_template(path.name).render(**values, **own)
     # What no encoding writes: names of files that are not UTF-8.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -16,13 +16,13 @@ from ..extras import require_extras
 from ..results_json import FILE_NAME
 from .comparisons import Comparison, charts, comparisons, missing_cells, subject
 from .confusion import WORST, WorstClass, confusion_matrix, worst_classes
-from .page import inline_image, render
+from .explanations import Explanations
+from .page import render
 from .pictures import thumbnail
-from .runs import Run, all_runs, environments, explanation_of, unfinished_runs
+from .runs import Run, all_runs, environments, unfinished_runs
 
 EXAMPLES = 4  # pictures of a class
 ALL_EXAMPLES = 900  # pictures of a report, about
-EXPLAINED = 24  # pictures of explanations in a report, at most
 MEASURES = {
     "accuracy": "accuracy, %",
     "top5": "top 5, %",
@@ -55,7 +55,7 @@ class Report:
     watched: Callable[[Sequence[Run]], Iterable[Run]] = iter
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _thumbnails: dict[Path, str | None] = field(default_factory=dict)
-    _explained: int = 0
+    _explanations: Explanations = field(default_factory=Explanations)
 
     def html(self) -> str:
         """The page.
@@ -161,7 +161,7 @@ class Report:
             "worst": worst,
             "settings": "\n".join(f"{key}: {value}" for key, value in settings.items()),
             "setting_count": len(settings),
-            "explanation": self._explanation(run),
+            "explanation": self._explanations.of(run),
         }
 
     def _worst(self, run: Run, found: WorstClass, examples: int) -> dict[str, Any]:
@@ -193,58 +193,6 @@ class Report:
             f"{len(lost)} of {len(shown)} example images are not {where}; they are named "
             "instead (--root says where the data sets are)."
         )
-
-    def _explanation(self, run: Run) -> dict[str, Any] | None:
-        try:
-            content = explanation_of(run)
-        except ValueError as error:
-            return {"remarks": [f"{error}."], "figures": [], "facts": []}
-        if content is None:
-            return None
-        figures, left_out = [], 0
-        for image, figure in _figures(content):
-            file = run.folder / "explain" / str(figure.get("file", ""))
-            if not file.is_file() or file.suffix.lower() != ".png":
-                continue
-            if self._explained >= EXPLAINED:
-                left_out += 1
-                continue
-            self._explained += 1
-            title = str(figure.get("title") or image)
-            alt = str(figure.get("alt") or title)
-            figures.append((inline_image(file.read_bytes()), alt, title))
-        remarks = [str(r) for r in content.get("remarks") or ()]
-        if left_out:
-            remarks.append(f"{left_out} more pictures are in {run.place.as_posix()}/explain.")
-        facts = [
-            fact
-            for key in ("statistics", "diversity", "words")
-            for fact in _flat(content.get(key), key)
-        ]
-        return {"remarks": remarks, "figures": figures, "facts": facts}
-
-
-def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The pictures of an explanation, with the image that each is of."""
-    yield from (("", f) for f in content.get("figures") or () if isinstance(f, dict))
-    for image in content.get("images") or ():
-        if isinstance(image, dict):
-            for figure in image.get("figures") or ():
-                if isinstance(figure, dict):
-                    yield str(image.get("path", "")), figure
-
-
-def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """What is nested in JSON as pairs of a name and a text."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}, {key}")
-    elif isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
-        for i, inner in enumerate(value, 1):
-            yield from _flat(inner, f"{name} {i}")
-    elif value is not None:
-        texts = value if isinstance(value, list) else [value]
-        yield name, ", ".join(f"{t:.4g}" if isinstance(t, float) else str(t) for t in texts)
 
 
 def _facts(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

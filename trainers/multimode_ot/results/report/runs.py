@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..fields import check_fields
 from ..log import FILE_NAME as LOG
 from ..log import Epochs, epochs_of, last_error, lines_of, machine_of
 from ..predictions import Prediction, predictions_beside, read_predictions
@@ -53,6 +53,11 @@ class Run:
         return ", ".join(filter(None, (row_label(r), r["dataset"], subset, shots, self.seed)))
 
     @property
+    def order(self) -> tuple[Any, ...]:
+        r = self.result
+        return row_label(r).lower(), r["dataset"], max(r["shots"], 0), r["seed"], r["subset"]
+
+    @property
     def seed(self) -> str:
         return f"seed {self.result['seed']}" if self.result["seed"] >= 0 else ""
 
@@ -72,7 +77,7 @@ class Run:
 
     @property
     def classes(self) -> list[str]:
-        return list(self.result.get("made_of", {}).get("classes") or ())
+        return list((self.result.get("made_of") or {}).get("classes") or ())
 
     def class_name(self, number: int) -> str:
         return self.classes[number] if number < len(self.classes) else f"class {number}"
@@ -92,12 +97,17 @@ class Unfinished:
 
 
 def all_runs(output: Path) -> list[Run]:
-    """All finished runs below a folder, those of hidden folders left out."""
+    """All finished runs below a folder, by method, shots and seed; not those in hidden folders.
+
+    Raises:
+        ValueError: a file that is no result; names file and field.
+    """
     found = []
     for file in visible(output, FILE_NAME):
-        place = file.parent.relative_to(output)
-        found.append(Run(read_results(file) | {"path": str(file)}, place))
-    return found
+        result = read_results(file) | {"path": str(file)}
+        check_fields(result)
+        found.append(Run(result, file.parent.relative_to(output)))
+    return sorted(found, key=lambda run: run.order)
 
 
 def visible(output: Path, pattern: str) -> list[Path]:
@@ -142,21 +152,3 @@ def environments(runs: Iterable[Run]) -> list[tuple[str, str, int]]:
         parts += [f"{name}: {value}" for name, value in machine.items()]
         counted[said or "not recorded", "; ".join(parts)] += 1
     return [(*pair, count) for pair, count in counted.most_common()]
-
-
-def explanation_of(run: Run) -> dict[str, Any] | None:
-    """What `explain/explain.json` in a run's folder says; None if there is none.
-
-    Raises:
-        ValueError: it is damaged; names it.
-    """
-    file = run.folder / "explain" / "explain.json"
-    if not file.is_file():
-        return None
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{file} is damaged: it holds a {type(content).__name__}")
-    return content
