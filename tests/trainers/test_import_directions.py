@@ -41,7 +41,7 @@ ARROWS = {
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
     "commands": {"tqdm"},
-    "explain": {"PIL", "matplotlib", "numpy", "torch"},
+    "explain": {"PIL", "matplotlib", "numpy", "torch", "tqdm"},
     "classifier": {"PIL", "numpy", "safetensors", "sklearn", "torch", "tqdm", "yacs"},
     "training": {"PIL", "dassl", "numpy", "torch", "torchvision", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},

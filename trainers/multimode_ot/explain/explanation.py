@@ -161,18 +161,19 @@ class Explanation:
         step = max(1, -(-len(self.tested) // DIVERSE_IMAGES))
         some = self.tested[::step]
 
-        def of(model: PromptedCLIP) -> Diversity:
+        def of(model: PromptedCLIP, when: str) -> Diversity:
             if some:
-                return diversity(model, (images for images, _ in self.pictures.batches(some)))
+                batches = self.pictures.batches(some, f"modes {when} training")
+                return diversity(model, (images for images, _ in batches))
             files = [self.pictures.read(s.file) for s in self.subjects]
             return diversity(model, [self.pictures.seen(files)])
 
-        after = of(self.model)
+        after = of(self.model, "after")
         self.remarks += remarks.on_diversity(self.model, after)
         if after == (None, None):
             return None
         self.remarks += remarks.on_the_start(self.run.record)
-        before = of(self.run.model(self.model.device, trained=False))
+        before = of(self.run.model(self.model.device, trained=False), "before")
         return {"before": _diversity_as_json(before), "after": _diversity_as_json(after)}
 
     def _statistics(self) -> dict[str, Any] | None:
@@ -181,7 +182,7 @@ class Explanation:
                 "There are no statistics over the test set: its images are not there (--root)."
             )
             return None
-        found = plan_statistics(self.model, self.pictures.batches(self.tested))
+        found = plan_statistics(self.model, self.pictures.batches(self.tested, "plans"))
         return None if found is None else found.as_json()
 
     def _images(self, folder: Path) -> list[dict[str, Any]]:

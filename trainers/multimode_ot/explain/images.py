@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from ..results.predictions import Prediction
 from ..training.finished import FinishedRun
@@ -40,10 +41,11 @@ class Pictures:
         rectangle = seen_rectangle(*picture.size, self.size)
         return Seen(picture, rectangle, (side, side))
 
-    def batches(self, chosen: Sequence[Prediction]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Test images and their labels, in batches like the evaluation's."""
+    def batches(self, chosen: Sequence[Prediction], what: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Test images and their labels, in batches like the evaluation's; a bar shows how far
+        `what` has come, where there is a terminal."""
         size = self.run.cfg.DATALOADER.TEST.BATCH_SIZE
-        for start in range(0, len(chosen), size):
+        for start in tqdm(range(0, len(chosen), size), desc=what, disable=None):
             part = chosen[start : start + size]
             files = [self.read(self.run.image_path(p.path)) for p in part]
             yield self.seen(files), torch.tensor([p.label for p in part])
