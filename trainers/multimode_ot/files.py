@@ -30,21 +30,14 @@ def write_whole(path: str | os.PathLike, write: Callable[[TextIO], Any]) -> Path
 
 
 @contextmanager
-def whole_folder(path: str | os.PathLike, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
-    """A folder to be filled, which takes its place when all is in it, and else is removed.
-
-    Args:
-        is_ours: whether a folder that is there was made so and may be replaced.
+def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A folder to be filled, which takes its place when all is in it, and else is removed. One that
+    is there stays until then, and is replaced.
 
     Raises:
-        FileExistsError: one that is not; nothing is done then.
-        NotADirectoryError, OSError: a place where none can be made.
+        OSError: a place where none can be made.
     """
-    path = require_folder(path, "--out").absolute()
-    if path.exists() and any(path.iterdir()) and not is_ours(path):
-        raise FileExistsError(
-            f"--out {path} holds other files, and would be replaced: name another folder"
-        )
+    path = Path(path).absolute()
     partial, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     partial.mkdir(parents=True)
     try:

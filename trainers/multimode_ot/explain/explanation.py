@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..config import require_known
-from ..files import whole_folder, write_json
+from ..files import require_folder, whole_folder, write_json
 from ..methods.base import PromptedCLIP
 from ..results.predictions import Prediction, read_predictions
 from ..training.finished import FinishedRun
@@ -77,15 +77,24 @@ def explain(run: FinishedRun, asked: Asked, out: Path) -> Path:
             f"{run.results['split']} images"
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with whole_folder(out, is_explanation) as folder:
+    require_replaceable(out)
+    with whole_folder(out) as folder:
         content = Explanation(run, asked, device).write_into(folder)
         write_json(folder / NUMBERS, content)
         write_page(folder, content)
     return out / PAGE
 
 
-def is_explanation(folder: Path) -> bool:
-    """Whether a folder holds an explanation and nothing else."""
+def require_replaceable(out: Path) -> None:
+    """Refuse a place where there is something else than an earlier explanation."""
+    require_folder(out, "--out")
+    if out.exists() and any(out.iterdir()) and not _is_explanation(out):
+        raise FileExistsError(
+            f"--out {out} holds other files, and would be replaced: name another folder"
+        )
+
+
+def _is_explanation(folder: Path) -> bool:
     try:
         images = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))["images"]
         drawn = {figure["file"] for image in images for figure in image["figures"]}
