@@ -3,7 +3,7 @@
 import pytest
 import torch
 from any_method import Case
-from cases_of_methods import cases
+from cases_of_methods import cases, choices
 from multimode_ot.explain import drawing, remarks
 from multimode_ot.explain.canvas import Seen
 from multimode_ot.explain.drawing import Named, draw_image
@@ -169,6 +169,11 @@ def test_conditional_transport_s_plans_are_shown_as_of_mass_one():
     case = Case("MultiModeOT", changes=(("TRANSPORT", "ct"),))
     (seen,) = see_images(case.as_trained(), case.images(1), [[0]])
     assert float(seen.pairs[0].prompt.sum()) == pytest.approx(1)
+    tokens = seen.pairs[0].maps.as_json()["tokens"]
+    for maps, elsewhere in zip(tokens["patches"], tokens["elsewhere"], strict=True):
+        assert [sum(m) + e for m, e in zip(maps, elsewhere, strict=True)] == pytest.approx(
+            [1] * len(maps), abs=1e-4
+        )
 
 
 @pytest.mark.parametrize(
@@ -183,3 +188,25 @@ def test_any_class_name_can_stand_in_a_picture(name, tmp_path):
     for figure in drawn:
         assert (tmp_path / figure.file).read_bytes()[:4] == b"\x89PNG"
         assert name in figure.alt
+
+
+ALL_SETTINGS = [
+    *choices("MultiModeOT"),
+    Case("MultiModeOT", changes=(("HEAD", "released"), ("CTX_INIT", "a photo of a\ta drawing"))),
+    Case("MultiModeOT", changes=(("TRANSPORT", "emd"), ("ALIGNMENT", "token"))),
+]
+
+
+@pytest.mark.parametrize("case", ALL_SETTINGS, ids=str)
+def test_whatever_is_set_every_column_has_its_map_and_its_word(case):
+    if case.misfit():
+        pytest.skip(case.misfit())
+    model = case.as_trained()
+    (seen,) = see_images(model, case.images(1), [[1, 2]])
+    for pair in seen.pairs:
+        content = pair.maps.as_json()
+        for maps, words in zip(content["tokens"]["patches"], content["columns"], strict=True):
+            assert len(maps) == len(words) > 0
+            assert torch.tensor(maps).isfinite().all()
+        assert torch.tensor(content["shares"]["patches"]).isfinite().all()
+        assert 0 <= pair.probability <= 1

@@ -18,7 +18,8 @@ class TokenMaps(NamedTuple):
 
     Attributes:
         patches: `(M, N, L, O)`, `L_n * Tt[m, n][p, l]`; NaN for padded tokens. With the mass
-            elsewhere, each is a distribution.
+            elsewhere, each is a distribution, of conditional transport too, whose column marginals
+            are not uniform: columns are divided by their own mass, which else is `1 / L_n`.
         elsewhere: `(M, N, L)`, the mass on visual prompt tokens, which have no place in the image.
     """
 
@@ -62,7 +63,7 @@ def token_maps(plan: Tensor, mask: Tensor, patches: int) -> TokenMaps:
         ValueError: fewer local outputs than patches.
     """
     _require_patches(plan, patches)
-    columns = plan.mT * mask.sum(-1).view(1, -1, 1, 1)  # (M, N, L, J)
+    columns = plan.mT / plan.sum(-2).unsqueeze(-1)  # (M, N, L, J)
     columns = columns.masked_fill(~mask[None, :, :, None], torch.nan)
     return TokenMaps(columns[..., :patches], columns[..., patches:].sum(-1))
 
