@@ -40,6 +40,7 @@ class Job:
     options: tuple[str, ...] = ()
     common_backbone: bool = False  # as the other methods' instead of as published
     method_files: tuple[str, ...] = ()
+    place: str = ""  # the folder below OUTPUT that has its runs; "": the protocol's
 
     @property
     def trains(self) -> bool:
@@ -94,6 +95,7 @@ class Job:
     def folder(self, template: str) -> Path:
         """An output folder; `{...}` in the template are this job's own values."""
         return output_root() / template.format(
+            place=self.place or self.protocol,
             dataset=self.dataset,
             shots=self.shots,
             method=self.label,

@@ -7,7 +7,8 @@ words and as often as needed, adds a method of one's own.
 
 Settings from the environment: those of jobs.py and runs.py, and SHOTS (16), SOURCE (of
 cross-dataset prompts: imagenet); for compare also METHODS, SEEDS (1 2 3), several SHOTS, and
-PROTOCOL (base2new, fewshot, cross_dataset, domain). Of methods in stages: STAGE1_SEED (stages.py).
+PROTOCOL (base2new, fewshot, cross_dataset, domain); for ablate those of ablation.py. Of methods in
+stages: STAGE1_SEED (stages.py).
 
 What a wrong call is told needs nothing heavier than yacs, as far as that goes.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import warm
+from ablation import ablate
 from comparison import compare
 from fewshot_datasets.check import config_name
 from jobs import Job, method_and_options, no_new_classes
@@ -57,6 +59,7 @@ COMMANDS = (
     "xd_test",
     "dg_test",
     "compare",
+    "ablate",
 )
 TO_NEW_CLASSES = ("base2new_train", "base2new_test", "xd_test")
 
@@ -137,6 +140,9 @@ def taken_out(option: str, words: list[str]) -> tuple[str, ...]:
 def main(arguments: Sequence[str]) -> None:
     command, *words = arguments or [""]
     require_known("script", command, COMMANDS)
+    if command == "ablate":
+        ablate(words)
+        return
     files = taken_out("--method-file", words)
     for file in files:
         add_method_file(file)

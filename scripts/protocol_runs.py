@@ -41,10 +41,10 @@ def side_by_side(job: Job) -> list[Job]:
 
 
 def base2new_runs(job: Job) -> tuple[Run, Run]:
-    place = "{dataset}/shots_{shots}/{method}/{config}/seed{seed}"
+    below = "{dataset}/shots_{shots}/{method}/{config}/seed{seed}"
     shots = ("DATASET.NUM_SHOTS", job.shots, "DATASET.SUBSAMPLE_CLASSES")
-    trained = job.folder(f"base2new/train_base/{place}")
-    tested = job.folder(f"base2new/test_new/{place}")
+    trained = job.folder("{place}/train_base/" + below)
+    tested = job.folder("{place}/test_new/" + below)
     name = f"{job.row} on {job.dataset}, seed {job.seed}"
     return (
         make_run(f"{name}, base classes", job, trained, *shots, "base"),
@@ -53,7 +53,7 @@ def base2new_runs(job: Job) -> tuple[Run, Run]:
 
 
 def fewshot_run(job: Job) -> Run:
-    place = job.folder("fewshot/{dataset}/shots_{shots}/{method}/{config}/seed{seed}")
+    place = job.folder("{place}/{dataset}/shots_{shots}/{method}/{config}/seed{seed}")
     title = f"{job.row} on {job.dataset}, {job.shots} shots, seed {job.seed}"
     return make_run(title, job, place, "DATASET.NUM_SHOTS", job.shots)
 

@@ -17,7 +17,7 @@ PACKAGE = Path(multimode_ot.__file__).parent
 # From the top; the rooms of one floor do not know each other, but for the parts of the ground.
 FLOORS = [
     {"commands"},
-    {"classifier"},
+    {"classifier", "explain"},
     {"training"},
     {"methods", "results"},
     {"regularisers"},
@@ -27,8 +27,9 @@ FLOORS = [
 GROUND = {"config", "errors", "files"}
 # All arrows that there are. A further one has to be added here, and has to point down.
 ARROWS = {
-    "commands": {"classifier", "training", "methods", "results", "ground"},
+    "commands": {"classifier", "explain", "training", "methods", "results", "ground"},
     "classifier": {"training", "methods", "backbone", "ground"},
+    "explain": {"training", "methods", "results", "backbone", "transport", "ground"},
     "training": {"methods", "results", "regularisers", "backbone", "ground"},
     "methods": {"regularisers", "backbone", "transport", "ground"},
     "results": {"ground"},
@@ -40,6 +41,7 @@ ARROWS = {
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
     "commands": {"tqdm"},
+    "explain": {"PIL", "matplotlib", "numpy", "torch", "tqdm"},
     "classifier": {"PIL", "numpy", "safetensors", "sklearn", "torch", "tqdm", "yacs"},
     "training": {"PIL", "dassl", "numpy", "torch", "torchvision", "tqdm", "yacs"},
     "methods": {"torch", "yacs"},
@@ -70,6 +72,14 @@ ONLY_IN = {
     "clip": {"backbone/sources.py"},
     "jinja2": {"results/report/page.py"},
     "markupsafe": {"results/report/page.py"},
+    "matplotlib": {
+        "explain/figures.py",
+        "results/charts/comparison.py",
+        "results/charts/cost.py",
+        "results/charts/labels.py",
+        "results/charts/style.py",
+        "results/charts/svg.py",
+    },
 }
 ATTIC = "attic"  # the public names, which point anywhere and which nothing here imports
 
@@ -236,9 +246,14 @@ PLANTED = {
         "import importlib; importlib.import_module('dassl.engine')",
         "import multimode_ot.training.step",
     ],
+    "explain/plans.py": ["from ..commands import main", "import dassl", "import matplotlib"],
     "methods/base.py": ["from .coop import CoOp", "from . import coop"],
     "training/engine.py": ["from ..methods.coop import CoOp", "from ..commands import main"],
-    "training/step.py": ["from dassl.engine import TrainerX", "from .. import register"],
+    "training/step.py": [
+        "from dassl.engine import TrainerX",
+        "from .. import register",
+        "from ..explain import plans",
+    ],
     "backbone/clip.py": ["from ..methods.base import PromptedCLIP", "from .. import transport"],
     "transport/sinkhorn.py": ["from ..backbone.clip import CLIP", "import ot", "import numpy"],
     "regularisers/base.py": ["from ..methods.base import PromptedCLIP"],

@@ -28,6 +28,8 @@ _PROGRAMS = (
     "train",
     "protocol",
     "comparison",
+    "ablation",
+    "plan_files",
     "preparation",
     "reproduction",
     "published_plan",

@@ -8,7 +8,8 @@ transformer is causal.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -98,6 +99,40 @@ def one_prompt(classnames: Sequence[str], context_length: int) -> list[list[str]
     for name, ids in zip(classnames, ids_of_names, strict=True):
         groups.setdefault(tuple(ids.tolist()), []).append(name)
     return [names for names in groups.values() if len(names) > 1]
+
+
+def prompt_words(
+    prefix: str, classname: str, learned: int, context_length: int = 77
+) -> tuple[list[str], int]:
+    """What stands at each position of a prompt's context, and the position of its EOS.
+
+    Args:
+        learned: so many tokens behind SOS are context vectors, which have no words: `[1]`, `[2]`.
+
+    Raises:
+        ValueError: it does not fit the context.
+    """
+    ids = tokenize([f"{prefix} {readable(classname)}."], context_length)[0]
+    eos = int(ids.argmax())
+    words = ["[SOS]", *map(word_of_token, ids[1:eos].tolist()), "[EOS]"]
+    words[1 : 1 + learned] = [f"[{i + 1}]" for i in range(learned)]
+    return words + ["[padding]"] * (context_length - len(words)), eos
+
+
+def word_of_token(token: int) -> str:
+    """The characters that a BPE token stands for; those within a word end in a hyphen. Of one that
+    the tokenizer does not know: its number."""
+    try:
+        text = _tokenizer().decode([token])
+    except KeyError:
+        return f"token {token}"
+    whole = text.endswith(" ") or text.startswith("<|")
+    return text.removesuffix(" ") if whole else f"{text}-"
+
+
+@cache
+def _tokenizer() -> Any:
+    return clip_package().simple_tokenizer.SimpleTokenizer()
 
 
 def embed_classes(clip: CLIP, classnames: Sequence[str], prefixes: Sequence[str]) -> ClassTokens:

@@ -25,6 +25,7 @@ from ..backbone.precision import Precision
 from ..backbone.state_dicts import require_tensors
 from ..config import PRECISIONS, Check, Original, Setting, Settings
 from ..regularisers import Seen
+from ..transport.plans import Plans
 from .fit import FitsBackbone, settings_path  # noqa: F401  (where others look for it)
 from .forward import ForwardPass
 from .frozen import FrozenFeatures
@@ -69,6 +70,7 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
 
     Attributes:
         classnames: the current classes.
+        every_output: features have all that plans can be solved for, also what no logit needs.
         regularisers: the parts that `REGULARISERS` lists, by name.
     """
 
@@ -106,6 +108,7 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
         self.unique_names, self.dataset = unique_names, dataset
         self.regularisers = regularisers.build(cfg)
         self._frozen_text, self._wide = {}, []
+        self.every_output = False
         check_classnames(classnames, clip.context_length, unique_names)
         self.register_buffer("unconverged", torch.zeros((), dtype=torch.long), persistent=False)
         self.classnames = list(classnames)
@@ -163,6 +166,21 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
         axes are modes, or images where the classes' features depend on them.
         """
         return image, text
+
+    def learned_words(self) -> dict[str, Tensor]:
+        """The learned tokens that stand in the input layer of the text tower, where words stand:
+        `(b, w)` by the name of their prompt. None of them: an empty dictionary."""
+        return {}
+
+    def plans(self, image: Any, text: Any) -> Plans | None:
+        """The transport plans that the logits of a batch are made of, for looking at them; out of
+        what `image_features` and `class_features` returned. None: there are no plans."""
+        return None
+
+    def columns(self, class_index: int) -> list[list[str]]:
+        """What the columns of a class's local plans are, for each of its modes: the tokens' words,
+        or the prompts. Of padding there is none."""
+        return []
 
     def loss_terms(self, seen: Seen) -> dict[str, Tensor]:
         """The loss of a batch as named scalars; their sum, with those of the regularisers, is

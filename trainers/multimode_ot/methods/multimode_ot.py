@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..backbone.class_tokens import prompt_words
 from ..backbone.encoders import encode_image, normalised, project_text
 from ..backbone.packed_text import PackedClasses
 from ..config import Check, Setting, Settings
@@ -24,8 +25,9 @@ from ..transport import (
     Sinkhorn,
 )
 from ..transport.hierarchical import Head
+from ..transport.plans import Plans, plans_of_head
 from .base import LoadReport, PromptedCLIP, settings_path
-from .prompts import TEXT_MEMORY, MultiModePromptLearner
+from .prompts import TEXT_MEMORY, MultiModePromptLearner, by_mode
 
 
 class MultiModeOT(PromptedCLIP):
@@ -114,6 +116,9 @@ class MultiModeOT(PromptedCLIP):
         super().set_classes(classnames)
         self.classes = classes
 
+    def learned_words(self) -> dict[str, Tensor]:
+        return by_mode(self.prompt_learner.ctx)
+
     def remark_on(self, report: LoadReport) -> str:
         # Files of ours hold prompts alone; the released program saves the whole model.
         if report.ignored and self.cfg.HEAD == "paper":
@@ -147,18 +152,22 @@ class MultiModeOT(PromptedCLIP):
             transport = Sinkhorn(s.EPSILON, s.MAX_ITERATIONS, s.TOLERANCE)
         return HierarchicalTransport(transport, s.BETA, s.ALIGNMENT, vouched=True)
 
+    @property
+    def needs_tokens(self) -> bool:
+        return self.every_output or self.head().needs_tokens
+
     def class_features(self) -> Features:
         context, *deep = self.prompt_learner().text  # each (N, b, w)
         classes = self.classes
         outputs = classes(self.clip, context, deep, self.cfg.MEMORY_MB * 2**20)
-        if not self.head().needs_tokens:
+        if not self.needs_tokens:
             return Features(normalised(project_text(self.clip, outputs[classes.eos_rows])))
         outputs = normalised(project_text(self.clip, outputs))
         pooled, tokens = outputs[classes.eos_rows], outputs[classes.token_rows]
         return Features(pooled, tokens, classes.token_mask)
 
     def image_features(self, images: Tensor) -> Features:
-        local = self.head().needs_tokens
+        local = self.needs_tokens
         outputs = encode_image(
             self.clip, images, self.prompt_learner().vision, pooled_only=not local
         )
@@ -172,3 +181,18 @@ class MultiModeOT(PromptedCLIP):
         result = self.head()(image, text)
         self.unconverged += result.unconverged
         return self.logit_scale * result.similarity
+
+    def plans(self, image: Features, text: Features) -> Plans:
+        prompts = self.cfg.N_CTX if self.clip.is_vit and self.cfg.VISION_PROMPT_NUMBER else 0
+        patches = 0 if image.tokens is None else image.tokens.shape[2] - prompts
+        return plans_of_head(self.head(), image, text, patches)
+
+    def columns(self, class_index: int) -> list[list[str]]:
+        name, s = self.classnames[class_index], self.cfg
+        prompts = [
+            prompt_words(prefix, name, s.N_CTX, self.clip.context_length)
+            for prefix in self.prompt_learner.prefixes
+        ]
+        if s.HEAD == "released":  # by the first prompt's EOS, as `PackedClasses` has it
+            return [words[: prompts[0][1] - 1] for words, _ in prompts]
+        return [words[1 : eos - 1] for words, eos in prompts]

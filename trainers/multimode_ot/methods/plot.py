@@ -23,6 +23,7 @@ class PLOT(TransportedPrompts):
     name = "PLOT"
     trains = "several contexts, shared by all classes"
     learned = ("text",)
+    local_plans = True
     settings: ClassVar[Settings] = {
         "N_CTX": Setting(16, "context vectors of a prompt", least=1),
         "CTX_INIT": Setting("", "accepted for CoOp's files; must be empty"),
@@ -44,9 +45,11 @@ class PLOT(TransportedPrompts):
     def pooled(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         return normalised(image[:, 0]), normalised(text).transpose(0, 1)  # (B, d), (N, K, d)
 
-    def logits(self, image: Tensor, text: Tensor) -> Tensor:
-        """The transported similarity of local features and prompts."""
-        similarity = self.transported(normalised(image[:, 1:]), normalised(text))
-        if self.dataset == "ImageNet":  # the original adds the pooled similarity there
-            similarity = similarity + normalised(image[:, 0]) @ normalised(text.mean(1)).T
-        return self.logit_scale * similarity
+    def transported(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Local features and prompts."""
+        return normalised(image[:, 1:]), normalised(text)
+
+    def beside(self, image: Tensor, text: Tensor) -> Tensor | None:
+        if self.dataset != "ImageNet":  # the original adds the pooled similarity there
+            return None
+        return normalised(image[:, 0]) @ normalised(text.mean(1)).T

@@ -107,9 +107,11 @@ class PLOTPP(TransportedPrompts):
         images, texts = normalised(image), normalised(text)
         return images.transpose(0, 1), texts.transpose(0, 1)  # (M, B, d), (N, K, d)
 
-    def logits(self, image: Tensor, text: Tensor) -> Tensor:
-        """The transported similarity of visual and textual prompts' features."""
-        similarity = self.transported(normalised(image), normalised(text))
-        if self.cfg.TRADE_OFF:
-            similarity = similarity + normalised(image.mean(1)) @ normalised(text.mean(1)).T
-        return self.logit_scale * similarity
+    def transported(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of the visual and of the textual prompts."""
+        return normalised(image), normalised(text)
+
+    def beside(self, image: Tensor, text: Tensor) -> Tensor | None:
+        if not self.cfg.TRADE_OFF:
+            return None
+        return normalised(image.mean(1)) @ normalised(text.mean(1)).T

@@ -100,6 +100,11 @@ def placeholders(n_ctx: int) -> str:
     return " ".join([PLACEHOLDER] * n_ctx)
 
 
+def by_mode(contexts: Tensor) -> dict[str, Tensor]:
+    """The contexts of `N` prompts, `(N, b, w_t)`, by the prompts' names."""
+    return {f"prompt {n}": context for n, context in enumerate(contexts, start=1)}
+
+
 class ContextLearner(nn.Module):
     """Context vectors in front of the class name (CoOp, IJCV 2022).
 

@@ -6,7 +6,9 @@ context, `L` tokens of a prompt, `w` text width, `d` joint width.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -17,9 +19,10 @@ from ..backbone.encoders import encode_text_pooled
 from ..backbone.packed_text import PackedClasses
 from ..config import Check, Setting, Settings
 from ..transport import Sinkhorn
+from ..transport.plans import LocalPlans, Plans
 from ..transport.token_level import LARGEST_COST, token_transport
 from .base import PromptedCLIP
-from .prompts import TEXT_MEMORY
+from .prompts import TEXT_MEMORY, by_mode
 
 # The released program's solver; its stopping rule spans the whole call.
 SOLVER = Sinkhorn(
@@ -38,6 +41,7 @@ class TransportedPrompts(PromptedCLIP):
         **TEXT_MEMORY,
     }
     prompt_learner: Any  # with `ctx` (N, b, w)
+    local_plans: ClassVar[bool] = False  # what is transported of the image are places in it
     sharing: bool = True  # prompts of classes differ in the names alone: they run packed
     classes: PackedClasses  # if sharing; else:
     embeddings: Tensor  # (K, N, L, w)
@@ -65,6 +69,9 @@ class TransportedPrompts(PromptedCLIP):
         self.register_buffer("embeddings", tokens.embeddings, persistent=False)
         self.register_buffer("eos", tokens.eos, persistent=False)
 
+    def learned_words(self) -> dict[str, Tensor]:
+        return by_mode(self.prompt_learner.ctx)
+
     def class_features(self) -> Tensor:
         """`(K, N, d)`, not normalised."""
         contexts = self.prompt_learner.ctx  # (N, b, w)
@@ -75,11 +82,49 @@ class TransportedPrompts(PromptedCLIP):
         pooled = encode_text_pooled(self.clip, rows, self.eos.flatten(), memory=memory)
         return pooled.unflatten(0, self.eos.shape)
 
-    def transported(self, image: Tensor, text: Tensor) -> Tensor:
-        """`<T, S>`, `(B, K)`, for the similarities `S` of image features `(B, J, d)` and prompts
-        `(K, N, d)`, unit vectors, and their plan `T`."""
-        u, v = image.unsqueeze(1), text.unsqueeze(1)  # (B, 1, J, d), (K, 1, N, d)
-        a, b = (torch.full_like(x[..., 0], 1 / x.shape[2]) for x in (u, v))
-        solved = token_transport(u, v, a, b, SOLVER)
+    @abstractmethod
+    def transported(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors that are transported to each other, of the image `(B, J, d)` and of the
+        classes `(K, N, d)`."""
+
+    def beside(self, image: Tensor, text: Tensor) -> Tensor | None:
+        """`(B, K)` similarities that no plan is in, added to the transported ones."""
+        return None
+
+    def logits(self, image: Tensor, text: Tensor) -> Tensor:
+        """`<T, S>` for the similarities `S` of what is transported, and their plan `T`."""
+        solved = token_transport(*self._problems(image, text), SOLVER)
         self.unconverged += solved.unconverged
-        return solved.similarity[:, 0, :, 0]
+        return self.logit_scale * self._with_beside(solved.similarity[:, 0, :, 0], image, text)
+
+    def _problems(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`(B, 1, J, d)`, `(K, 1, N, d)`, and their masses."""
+        u, v = (side.unsqueeze(1) for side in self.transported(image, text))
+        a, b = (torch.full_like(x[..., 0], 1 / x.shape[2]) for x in (u, v))
+        return u, v, a, b
+
+    def _with_beside(self, similarity: Tensor, image: Tensor, text: Tensor) -> Tensor:
+        beside = self.beside(image, text)
+        return similarity if beside is None else similarity + beside
+
+    @torch.no_grad()
+    def plans(self, image: Tensor, text: Tensor) -> Plans:
+        """Plans between places of the image and prompts are local, those between visual and
+        textual prompts are the prompt level."""
+        problems = self._problems(image, text)
+        u, v = problems[:2]
+        local = LocalPlans(*problems, SOLVER)
+        solved = token_transport(*problems, SOLVER).similarity[:, 0, :, 0]
+        mean = u.mean((1, 2)) @ v.mean((1, 2)).T  # <a b^T, S>
+        found = Plans(
+            similarity=self._with_beside(solved, image, text),
+            independent=self._with_beside(mean, image, text),
+        )
+        if self.local_plans:
+            return replace(found, solve_local=local, columns="prompts", patches=u.shape[2])
+        pairs = torch.cartesian_prod(*(torch.arange(len(x), device=x.device) for x in (u, v)))
+        prompt = local(*pairs.T).plan[:, 0, 0].unflatten(0, (len(u), len(v)))  # (B, K, M, N)
+        return replace(found, prompt=prompt)
+
+    def columns(self, class_index: int) -> list[list[str]]:
+        return [[f"prompt {n + 1}" for n in range(self.cfg.N)]] if self.local_plans else []

@@ -61,7 +61,7 @@ def _on_sound_features(head):
     @wraps(head)
     def run(self, image: Features, text: Features) -> HierarchicalResult:
         with torch.autocast(image.pooled.device.type, enabled=False):
-            image, text = _full_precision(image), _full_precision(text)
+            image, text = full_precision(image), full_precision(text)
             if not self.vouched:
                 _check(image, text, self.needs_tokens)
             return head(self, image, text)
@@ -109,6 +109,11 @@ class HierarchicalTransport:
         return self.alignment == "token" or (self.alignment != "prompt" and self.beta != 0)
 
     @property
+    def token_level(self) -> Transport:
+        """The solver of the token-level plans."""
+        return vouched(self.transport)
+
+    @property
     def _prompt_level(self) -> Transport:
         if not (self.vouched or self.transport.vouched):
             return self.transport
@@ -117,10 +122,10 @@ class HierarchicalTransport:
     @_on_sound_features
     def __call__(self, image: Features, text: Features) -> HierarchicalResult:
         """Features in any floating dtype; the result is float32, or float64 for float64."""
-        cost = 1 - _pooled_similarity(image, text)
+        cost = 1 - pooled_similarity(image, text)
         unconverged = torch.zeros((), dtype=torch.long, device=cost.device)
         if self.needs_tokens:
-            tokens = _token_level(image, text, vouched(self.transport), self.cost_bytes)
+            tokens = _token_level(image, text, self.token_level, self.cost_bytes)
             distance = (tokens.mass - tokens.similarity).transpose(1, 2)  # (B, K, M, N)
             cost = distance if self.alignment == "token" else cost + self.beta * distance
             unconverged = tokens.unconverged
@@ -165,6 +170,11 @@ class ReleasedTransport:
     def needs_tokens(self) -> bool:
         return self.hierarchical
 
+    @property
+    def token_level(self) -> Sinkhorn:
+        """The solver of the token-level plans: it stops for each image and class."""
+        return self._solver(groups=(0, 2))
+
     def _solver(self, groups: tuple[int, ...] = ()) -> Sinkhorn:
         return Sinkhorn(
             self.epsilon,
@@ -179,13 +189,12 @@ class ReleasedTransport:
     @_on_sound_features
     def __call__(self, image: Features, text: Features) -> HierarchicalResult:
         """Features in any floating dtype; the result is float32, or float64 for float64."""
-        similarity = _pooled_similarity(image, text)
+        similarity = pooled_similarity(image, text)
         cost = 1 - similarity.detach()
         unconverged = torch.zeros((), dtype=torch.long, device=cost.device)
         if self.hierarchical:
             with torch.no_grad():
-                per_image_and_class = self._solver(groups=(0, 2))
-                tokens = _token_level(image, text, per_image_and_class, self.cost_bytes)
+                tokens = _token_level(image, text, self.token_level, self.cost_bytes)
             cost = cost + tokens.similarity.transpose(1, 2)
             unconverged = tokens.unconverged
         solved = self._solver()(cost, *_uniform(cost))
@@ -230,7 +239,7 @@ def _check(image: Features, text: Features, needs_tokens: bool) -> None:
         )
 
 
-def _full_precision(features: Features) -> Features:
+def full_precision(features: Features) -> Features:
     def cast(t: Tensor) -> Tensor:
         return t.float() if t.dtype.itemsize == 2 else t
 
@@ -238,7 +247,7 @@ def _full_precision(features: Features) -> Features:
     return Features(cast(features.pooled), tokens, features.mask)
 
 
-def _pooled_similarity(image: Features, text: Features) -> Tensor:
+def pooled_similarity(image: Features, text: Features) -> Tensor:
     """`<z_bm, h_kn>` as `(B, K, M, N)`."""
     products = image.pooled.flatten(0, 1) @ text.pooled.flatten(0, 1).T
     return products.view(*image.pooled.shape[:2], *text.pooled.shape[:2]).transpose(1, 2)
@@ -249,12 +258,12 @@ def _token_level(
 ) -> TokenTransport:
     if image.tokens is None or text.tokens is None:
         raise ValueError("token-level alignment needs the tokens of both sides")
-    u, a = _measure(image.tokens, image.mask)
-    v, b = _measure(text.tokens, text.mask)
+    u, a = measure(image.tokens, image.mask)
+    v, b = measure(text.tokens, text.mask)
     return token_transport(u, v, a, b, transport, cost_bytes)
 
 
-def _measure(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+def measure(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Tokens, zeroed where masked, and their uniform masses."""
     if mask is None:
         return tokens, tokens.new_full(tokens.shape[:-1], 1 / tokens.shape[-2])

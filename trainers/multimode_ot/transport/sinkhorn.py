@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -114,6 +114,7 @@ class Sinkhorn:
     kernel_if_nan: bool = False
     unrolled: bool = False
     largest_cost: float | None = None
+    mass: ClassVar[float] = 1.0  # of a plan between marginals of mass 1
 
     def __post_init__(self) -> None:
         if not self.epsilon > 0:

@@ -7,7 +7,7 @@ one matrix product makes that layout, and the long axis `J` stays contiguous.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -75,19 +75,8 @@ def token_transport(
         ValueError: vectors that are not finite and normalised, or masses that are negative or do
             not sum to 1, where nobody vouches.
     """
-    if not transport.vouched:
-        for name, vectors in (("u", u), ("v", v)):
-            unit_vectors(name, vectors)
-        for name, masses in (("a", a), ("b", b)):
-            unit_masses(name, masses)
-        transport = vouched(transport)
-    if cost_bytes is None:
-        cost_bytes = COST_BYTES_ON_CPU if u.device.type == "cpu" else COST_BYTES
-    per_class = u[:, :, :, 0].numel() * v[0, :, :, 0].numel() * u.element_size()
-    step = max(1, cost_bytes // per_class)
-    if isinstance(transport, Sinkhorn) and CLASS_AXIS not in transport.groups:
-        # The largest violation of all is that of some chunk; a mean change is of no chunk.
-        step = len(v) if transport.unrolled or transport.rule == "scaling" else step
+    transport = _checked(u, v, a, b, transport)
+    step = _classes_at_once(u, v, transport, cost_bytes)
     if isinstance(transport, Sinkhorn) and not transport.unrolled:
         return TokenTransport(*_SinkhornTokens.apply(u, v, a, b, transport, step))
     parts = []
@@ -103,6 +92,82 @@ def token_transport(
     return TokenTransport(torch.cat(similarity, 2), torch.cat(mass, 2), sum(unconverged))
 
 
+class PairPlans(NamedTuple):
+    """Token-level plans of `P` pairs of an image and a class.
+
+    Attributes:
+        plan: `(P, M, N, J, L)`, zero where padded; of mass 1, of conditional transport 2.
+        similarity: `(P, M, N, J, L)`, the cosines `<u_mj, v_nl>`; zero where padded.
+        a: `(P, M, J)` and b: `(P, N, L)`, the marginals of each problem.
+    """
+
+    plan: Tensor
+    similarity: Tensor
+    a: Tensor
+    b: Tensor
+
+
+@torch.no_grad()
+def token_plans(
+    u: Tensor,
+    v: Tensor,
+    a: Tensor,
+    b: Tensor,
+    transport: Transport,
+    images: Tensor,
+    classes: Tensor,
+    cost_bytes: int | None = None,
+) -> PairPlans:
+    """The plans that `token_transport` finds with these arguments, of some pairs of them.
+
+    All problems are solved, since a stopping rule may span them, but only the plans of the pairs
+    are held.
+
+    Args:
+        images, classes: `(P,)` indices, of `u` and of `v`.
+
+    Raises:
+        ValueError: as of `token_transport`.
+    """
+    transport = _checked(u, v, a, b, transport)
+    rows, columns = a[images], b[classes]  # (P, M, J), (P, N, L)
+    similarity = torch.einsum("pmjd,pnld->pmnjl", u[images], v[classes])
+    if not isinstance(transport, Sinkhorn) or transport.unrolled:
+        plan = transport(1 - similarity, rows[:, :, None], columns[:, None]).plan
+        return PairPlans(plan, similarity, rows, columns)
+    chunks = list(_chunks(len(v), _classes_at_once(u, v, transport, cost_bytes)))
+    plan = torch.empty_like(similarity)
+    for s, part in zip(chunks, _solve_chunks(u, v, a, b, transport, chunks), strict=True):
+        here = ((classes >= s.start) & (classes < s.stop)).nonzero().squeeze(1)
+        problems = images[here], slice(None), classes[here] - s.start
+        kernel = transport.kernel(1 - similarity[here])
+        scaling = (part.scaling.u[problems], part.scaling.v[problems])  # (P, M, N, J or L)
+        plan[here] = kernel.plan(*scaling).to(plan.dtype)
+    return PairPlans(plan, similarity, rows, columns)
+
+
+def _checked(u: Tensor, v: Tensor, a: Tensor, b: Tensor, transport: Transport) -> Transport:
+    """The transport, vouched for: by whoever calls, or because the arguments are looked at."""
+    if transport.vouched:
+        return transport
+    for name, vectors in (("u", u), ("v", v)):
+        unit_vectors(name, vectors)
+    for name, masses in (("a", a), ("b", b)):
+        unit_masses(name, masses)
+    return vouched(transport)
+
+
+def _classes_at_once(u: Tensor, v: Tensor, transport: Transport, cost_bytes: int | None) -> int:
+    if cost_bytes is None:
+        cost_bytes = COST_BYTES_ON_CPU if u.device.type == "cpu" else COST_BYTES
+    per_class = u[:, :, :, 0].numel() * v[0, :, :, 0].numel() * u.element_size()
+    step = max(1, cost_bytes // per_class)
+    if isinstance(transport, Sinkhorn) and _spans_classes(transport):
+        # The largest violation of all is that of some chunk; a mean change is of no chunk.
+        step = len(v) if transport.unrolled or transport.rule == "scaling" else step
+    return step
+
+
 def _differentiable(u: Tensor, v: Tensor, a: Tensor, b: Tensor, transport: Transport):
     similarity = _similarities(u, v).mT  # (B, M, K, N, J, L)
     solved = transport(1 - similarity, a[:, :, None, None], b[None, None])
@@ -115,16 +180,9 @@ class _SinkhornTokens(torch.autograd.Function):
     @staticmethod
     def forward(ctx, u, v, a, b, solver: Sinkhorn, step: int):
         chunks = list(_chunks(len(v), step))
-        solved = [_solve(u, v[s], a, b[s], solver) for s in chunks]
+        solved = _solve_chunks(u, v, a, b, solver, chunks)
         converged = [part.scaling.converged for part in solved]
-        if len(chunks) > 1 and CLASS_AXIS not in solver.groups:
-            # One stopping rule spans the chunks: whoever stopped early catches up.
-            last = torch.stack([part.scaling.iterations for part in solved]).amax(0)
-            longer = replace(solver, min_iterations=last)
-            for i, s in enumerate(chunks):
-                on_host = last.device.type == "cpu"
-                if not (on_host and torch.equal(solved[i].scaling.iterations, last)):
-                    solved[i] = _solve(u, v[s], a, b[s], longer, solved[i].scaling)
+        if _spans_classes(solver):
             converged = [torch.stack(converged).all(0)] * len(chunks)
         problems = [(*u.shape[:2], *v[s].shape[:2]) for s in chunks]
         capped = [(~c).expand(shape).sum() for c, shape in zip(converged, problems, strict=True)]
@@ -163,6 +221,26 @@ class _SinkhornTokens(torch.autograd.Function):
             torch.cat(grad_v) if grad_v else None,
             *(None,) * 4,
         )
+
+
+def _spans_classes(solver: Sinkhorn) -> bool:
+    """Whether one stopping rule spans the chunks of classes."""
+    return CLASS_AXIS not in solver.groups
+
+
+def _solve_chunks(
+    u: Tensor, v: Tensor, a: Tensor, b: Tensor, solver: Sinkhorn, chunks: Sequence[slice]
+) -> list[_Solved]:
+    solved = [_solve(u, v[s], a, b[s], solver) for s in chunks]
+    if len(chunks) > 1 and _spans_classes(solver):
+        # One stopping rule spans the chunks: whoever stopped early catches up.
+        last = torch.stack([part.scaling.iterations for part in solved]).amax(0)
+        longer = replace(solver, min_iterations=last)
+        for i, s in enumerate(chunks):
+            on_host = last.device.type == "cpu"
+            if not (on_host and torch.equal(solved[i].scaling.iterations, last)):
+                solved[i] = _solve(u, v[s], a, b[s], longer, solved[i].scaling)
+    return solved
 
 
 class _Solved(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -49,6 +50,7 @@ class ConditionalTransport:
 
     phi: Tensor
     vouched: bool = False
+    mass: ClassVar[float] = 2.0  # of a plan between marginals of mass 1
 
     def __call__(self, cost: Tensor, a: Tensor, b: Tensor) -> TransportResult:
         """`cost` `(..., J, L)`, marginals `a` `(..., J)` and `b` `(..., L)`.
@@ -93,6 +95,7 @@ class ExactTransport:
     """
 
     vouched: bool = False
+    mass: ClassVar[float] = 1.0
 
     def __call__(self, cost: Tensor, a: Tensor, b: Tensor) -> TransportResult:
         """`cost` `(..., J, L)`, marginals `a` `(..., J)` and `b` `(..., L)`.

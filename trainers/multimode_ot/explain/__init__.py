@@ -1,0 +1,1 @@
+"""What a trained model does: its transport plans, and what they matter. Needs no Dassl."""
