@@ -2,11 +2,13 @@
 
 import json
 import os
+import random
 
 import pytest
 import torch
 from any_method import Case, backbone, logits
 from multimode_ot import load_clip
+from multimode_ot.backbone.state_dicts import tensors_digest
 from multimode_ot.classifier import saved as module
 from multimode_ot.classifier.content import CONTENT
 from multimode_ot.classifier.saved import (
@@ -18,8 +20,7 @@ from multimode_ot.classifier.saved import (
 )
 from multimode_ot.errors import is_expected
 from random_clip import random_state
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from saved_folders import INPUT
 
 CASE = Case("ALIGN", changes=(("PROMPT_DEPTH", 2),))
@@ -45,21 +46,21 @@ def read(folder, **more):
     return read_saved(folder, **{"clip": CLIP} | more)
 
 
-def change(folder, **changes):
-    """Lie in the JSON, whose digest the tensors then get, as whoever makes such a file can do."""
-    content = json.loads((folder / CONTENT).read_text()) | changes
-    content = {key: value for key, value in content.items() if value is not ...}
-    (folder / CONTENT).write_text(json.dumps(content))
-    for file in (PROMPTS, FEATURES):
-        retensor(folder / file, {}, module.digest(content))
+def change(folder, tensors=None, **changes):
+    """Lie in the JSON, or in the tensors of prompts, and mend all digests, as whoever makes such a
+    folder can do; `...` leaves something out."""
+    states = {PROMPTS: _without(load_file(folder / PROMPTS) | (tensors or {}))}
+    if (folder / FEATURES).is_file():
+        states[FEATURES] = load_file(folder / FEATURES)
+    digests = {name: tensors_digest(state) for name, state in states.items()}
+    content = json.loads((folder / CONTENT).read_text()) | {"tensors": digests} | changes
+    (folder / CONTENT).write_text(json.dumps(_without(content)))
+    for name, state in states.items():
+        save_file(state, folder / name, {"content": module.digest(_without(content))})
 
 
-def retensor(file, changes, digest=None):
-    with safe_open(file, "pt") as tensors:
-        metadata = tensors.metadata()
-        state = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
-    state = {key: value for key, value in (state | changes).items() if value is not ...}
-    save_file(state, file, {"content": digest} if digest else metadata)
+def _without(items):
+    return {key: value for key, value in items.items() if value is not ...}
 
 
 def refusal(folder, kind=ValueError, **more):
@@ -233,19 +234,49 @@ def test_prompts_of_another_save_are_found_out_likewise(folder, model, tmp_path)
     assert "edited or exchanged" in refusal(folder)
 
 
-def test_tensors_that_are_damaged_missing_or_strange_are_named(folder):
-    good = (folder / PROMPTS).read_bytes()
-    retensor(folder / PROMPTS, {"ctx": ...})
+def test_so_are_prompts_and_features_of_another_training_with_the_same_settings(
+    folder, model, tmp_path
+):
+    other = CASE.as_trained()
+    with torch.no_grad():
+        other.prompt_learner.ctx += 1
+    save(other, tmp_path / "other", class_features=True)
+    for file in (PROMPTS, FEATURES):
+        good = (folder / file).read_bytes()
+        (folder / file).write_bytes((tmp_path / "other" / file).read_bytes())
+        assert f"{file} was not saved with this" in refusal(folder)
+        (folder / file).write_bytes(good)
+
+
+def test_tensors_that_are_missing_or_strange_are_named(folder):
+    ctx = load_file(folder / PROMPTS)["ctx"]
+    change(folder, {"ctx": ...})
     assert "prompts.safetensors lacks ['ctx']" in refusal(folder)
-    (folder / PROMPTS).write_bytes(good)
-    retensor(folder / PROMPTS, {"stranger": torch.zeros(1)})
+    change(folder, {"ctx": ctx, "stranger": torch.zeros(1)})
     assert "has unknown ['stranger']" in refusal(folder)
-    (folder / PROMPTS).write_bytes(good)
-    retensor(folder / PROMPTS, {"ctx": torch.zeros(1)})
+    change(folder, {"ctx": torch.zeros(1), "stranger": ...})
     assert "ctx has shape (1,)" in refusal(folder)
-    for data in (b"", good[:50], b"x" * 100):
-        (folder / PROMPTS).write_bytes(data)
-        assert "prompts.safetensors is damaged" in refusal(folder)
+
+
+def test_a_file_of_tensors_that_is_damaged_anywhere_is_refused(folder):
+    draw = random.Random(0)
+    for file in (PROMPTS, FEATURES):
+        good = (folder / file).read_bytes()
+        flips = [(draw.randrange(len(good)), 1 << draw.randrange(8)) for _ in range(25)]
+        damaged = [b"", good[:50], good[:-1], b"x" * 100]
+        damaged += [good[:i] + bytes([good[i] ^ bit]) + good[i + 1 :] for i, bit in flips]
+        for data in damaged:
+            (folder / file).write_bytes(data)
+            assert f"{file} " in refusal(folder)
+        (folder / file).write_bytes(good)
+    read(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_all_files_may_be_read_by_those_who_may_read_any_new_file(folder, tmp_path):
+    (tmp_path / "new").touch()
+    modes = {path.stat().st_mode for path in (*folder.iterdir(), tmp_path / "new")}
+    assert len(modes) == 1
 
 
 def test_prompts_of_fixed_classes_come_with_their_names(tmp_path):

@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_nothing(finish, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("safetensors.torch.save_file", interrupted)
+    monkeypatch.setattr("safetensors.torch.save", interrupted)
     with pytest.raises(SystemExit) as ended:
         main(["export", str(run), str(tmp_path / "exported")])
     assert ended.value.code == 130 and sorted(os.listdir(tmp_path)) == before

@@ -33,6 +33,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "confidence": dict,
     "computed_in": str,
     "class_features": (dict, type(None)),
+    "tensors": dict,
     "versions": dict,
 }
 PREPROCESSING = {

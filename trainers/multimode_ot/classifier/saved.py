@@ -5,8 +5,8 @@
                                    classes with the names of these
     class_features.safetensors     optional: all that the logits need of the classes
 
-Both files of tensors hold a digest of the JSON that they were saved with, so that none of the three
-can be exchanged or edited alone.
+The JSON holds a digest of the tensors of both files, and they hold one of the JSON, so that none of
+the three can be exchanged, edited or damaged alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP, load_clip
+from ..backbone.state_dicts import tensors_digest
 from ..config import require_known
 from ..files import write_json
 from ..methods import add_method_file, find_method, method_names
@@ -103,6 +104,7 @@ def write_saved(
     folder = Path(folder)
     require_replaceable(folder)
     plan, features = _features_of(model) if class_features else (None, {})
+    files = {PROMPTS: model.prompt_learner.state_dict(), **({FEATURES: features} if plan else {})}
     content = {
         "format": FORMAT,
         "method": model.name,
@@ -125,17 +127,18 @@ def write_saved(
         },
         "computed_in": computed_in(model),
         "class_features": plan,
+        "tensors": {name: tensors_digest(tensors) for name, tensors in files.items()},
         "versions": versions(),
     }
-    files = {PROMPTS: model.prompt_learner.state_dict(), **({FEATURES: features} if plan else {})}
 
     def fill(place: Path) -> None:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         write_json(place / CONTENT, content)
         for name, tensors in files.items():
             whole = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-            save_file(whole, place / name, {"content": digest(content)})
+            # Not save_file, whose files nobody but their owner may read.
+            (place / name).write_bytes(save(whole, {"content": digest(content)}))
 
     return write_folder(folder, fill)
 
@@ -251,6 +254,8 @@ def _read_tensors(file: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
         raise ValueError(
             f"{file} was not saved with this {CONTENT}: one of them was edited or exchanged"
         )
+    if tensors_digest(found) != content["tensors"].get(file.name):
+        raise ValueError(f"{file} is damaged: its tensors are not those that were saved")
     return found
 
 
