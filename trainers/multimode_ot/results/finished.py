@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..files import require_folder
+from .fields import check_fields
 from .provenance import RunFolder, describe, differences
+from .records import check_record
 from .results_json import FILE_NAME, read_results
 
 
@@ -16,8 +18,8 @@ def results_of_run(directory: str | os.PathLike) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such folder, or one without results: the run is not finished.
-        ValueError: results of an earlier version, which do not say what they are made of, or other
-            than `run.json` says.
+        ValueError: results of an earlier version, which do not say what they are made of, of
+            another form, or other than `run.json` says.
     """
     directory = Path(directory)
     file = require_folder(directory, "RUN") / FILE_NAME
@@ -34,7 +36,19 @@ def results_of_run(directory: str | os.PathLike) -> dict[str, Any]:
             f"{file} does not say what its run is made of, as it is of an earlier version: run it "
             "again"
         )
+    check_fields({**results, "path": file})
+    check_record(record, file)
+    _check_places(results, file)
     found = differences(RunFolder(directory).read() or record, record)
     if found:
         raise ValueError(f"run.json beside {file} is of another run: {describe(found)}")
     return results
+
+
+def _check_places(results: dict[str, Any], file: Path) -> None:
+    places = results.get("places", {})
+    if not isinstance(places, dict):
+        raise ValueError(f"{file}: places is {places!r}, not an object")
+    for name, place in places.items():
+        if not isinstance(place, str | None):
+            raise ValueError(f"{file}: places.{name} is {place!r}, not a path")

@@ -18,6 +18,7 @@ from yacs.config import CfgNode
 
 from ..config import flatten
 from ..files import write_json
+from .records import check_record
 from .results_json import FILE_NAME as RESULTS
 from .results_json import FREE_SETTINGS, LIST, is_idle, read_results
 
@@ -220,7 +221,7 @@ def _data_differences(
     if there["images"] == here["images"]:
         same = there["sha256"] == here["sha256"]
         yield Difference(f"{name} (paths, labels, sizes)", there["sha256"], here["sha256"])
-        if same and there["content"] and here["content"]:
+        if same and there.get("content") and here.get("content"):
             yield Difference(f"{name} (content)", there["content"], here["content"])
 
 
@@ -272,6 +273,7 @@ class RunFolder:
             raise ValueError(f"{self.path} is not a run's record: {error}") from None
         if not isinstance(record, dict) or "method" not in record:
             raise ValueError(f"{self.path} is not a run's record: it names no method")
+        check_record(record, self.path)
         return record
 
     def claim(self, record: Mapping[str, Any], used: bool) -> None:

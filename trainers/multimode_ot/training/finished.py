@@ -26,8 +26,15 @@ from ..methods.prompts import CLASS_NAMES, class_ids_in, class_names_in
 from ..results.finished import results_of_run
 from ..results.predictions import FILE_NAME as PREDICTIONS
 from ..results.provenance import describe, differences
+from ..results.records import check_record, require_settings
 from ..results.results_json import FILE_NAME
 from .checkpoints import BEST, read_checkpoint, record_in
+
+# Of a record's settings those without which no picture can be shown to its model.
+READ_BY = (
+    *(f"INPUT.{key}" for key in ("SIZE", "INTERPOLATION", "TRANSFORMS", "PIXEL_MEAN", "PIXEL_STD")),
+    "DATALOADER.TEST.BATCH_SIZE",
+)
 
 
 class FinishedRun:
@@ -65,6 +72,7 @@ class FinishedRun:
         self.results = results_of_run(self.directory)
         self.record: dict[str, Any] = self.results["made_of"]
         self.method = _method_of(self.results, self.directory)
+        require_settings(self.record["settings"], READ_BY, str(self.directory / FILE_NAME))
         self.cfg = config_of(self.record)
         self.classnames = list(self.record["classes"])
         self.as_seen = self._as_seen()
@@ -183,6 +191,8 @@ class FinishedRun:
     def _state(self, path: Path) -> Mapping[str, Tensor]:
         checkpoint = read_checkpoint(path)
         record = record_in(checkpoint)
+        if record is not None:
+            check_record(record, path)
         elsewhere = self.results.get("trained_by") is not None
         found = [] if record is None else differences(record, self.record, testing=elsewhere)
         if found:

@@ -1,0 +1,53 @@
+"""What may stand in a run's record, wherever one is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+
+def check_record(record: Any, where: str | os.PathLike) -> None:
+    """Refuse a record (`results.provenance`) of another form. What it lacks is no fault here.
+
+    Args:
+        where: the file that holds it, for the message.
+
+    Raises:
+        ValueError: with the part, its value, and what it would have to be.
+    """
+    _require(record, dict, "what it is made of", "an object", where)
+    for part, kind, wanted in (
+        ("method", str, "a name"),
+        ("settings", dict, "an object"),
+        ("backbone", dict, "an object"),
+        ("classes", list, "a list of names"),
+        ("data", dict, "an object"),
+    ):
+        if part in record:
+            _require(record[part], kind, part, wanted, where)
+    for key in record.get("settings", {}).keys() & {"SEED", "DATASET.NUM_SHOTS"}:
+        _require(record["settings"][key], int, f"settings.{key}", "a whole number", where)
+    for name in record.get("classes", ()):
+        _require(name, str, "a name of classes", "a string", where)
+    if "backbone" in record:
+        for key in ("name", "sha256"):
+            _require(record["backbone"].get(key), str, f"backbone.{key}", "a string", where)
+    for name, images in record.get("data", {}).items():
+        _require(images, dict, f"data.{name}", "an object", where)
+        _require(images.get("images"), int, f"data.{name}.images", "a whole number", where)
+        _require(images.get("sha256"), str, f"data.{name}.sha256", "a string", where)
+        content = images.get("content", "")
+        _require(content, str | None, f"data.{name}.content", "a string or null", where)
+
+
+def require_settings(settings: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+    """Refuse a record's settings that lack some; `ValueError` with their keys."""
+    missing = [key for key in keys if key not in settings]
+    if missing:
+        raise ValueError(f"the settings in {where} lack {', '.join(missing)}")
+
+
+def _require(value: Any, kind: Any, part: str, wanted: str, where: str | os.PathLike) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"{where}: {part} is {value!r}, not {wanted}")
