@@ -262,6 +262,21 @@ def test_a_bar_is_shown_on_demand_alone(files, capfd):
 # Other classes
 
 
+def test_labels_come_back_as_they_were_given(files):
+    paths, names = files
+    big = {"zero": 2**63, "one": 1, "two": -1}
+    own = {label: name for name, label in big.items()}
+    classifier = quick(classnames=own).fit(paths, [big[name] for name in names])
+    assert {type(label) for label in classifier.predict(paths)} == {int}
+    classifier.set_classes(name for name in ("three", "zero"))
+    assert classifier.classes_.tolist() == ["three", "zero"]
+    for given, words in (({7: "seven", "x": "zero"}, "int, str"), ({None: "a"}, "NoneType"),
+                         (None, "not NoneType"), ("abc", "not str")):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            classifier.set_classes(given)
+    assert classifier.classes_.tolist() == ["three", "zero"]
+
+
 def test_other_classes_can_be_told_where_the_method_can(files):
     paths, names = files
     classifier = quick().fit(paths, names)
@@ -425,6 +440,10 @@ def test_arguments_that_are_none_are_refused_by_name(files, arguments, words):
         (["a.png"] * 2, ["a"], "2 images and 1 labels"),
         (["a.png"] * 2, ["a", "a"], "labels are all 'a'"),
         (["a.png"] * 2, [0, 1], "prompts need names: give classnames"),
+        ({"a.png", "b.png"}, ["a", "b"], "not set"),
+        (["a.png"] * 2, {"a", "b"}, "labels must be a list, one for each picture, not set"),
+        (["a.png"] * 2, {"a": 1, "b": 2}, "not dict"),
+        (["a.png"] * 2, None, "not NoneType"),
         (["a.png"] * 2, ["a", 1], "got int, str"),
         (["a.png"] * 2, [0.5, 1.0], "got float"),
         (["a.png"] * 2, [True, False], "got bool"),
@@ -443,6 +462,12 @@ def test_a_picture_that_cannot_be_read_is_named_where_it_is_to_be_labelled(fitte
     for read in (fitted.predict, fitted.predict_proba):
         with pytest.raises(OSError, match=r'Cannot read the image "gone\.png"'):
             read([*files[0][:3], "gone.png"])
+
+
+def test_so_is_one_that_a_process_of_its_own_was_to_load(files):
+    with pytest.raises(OSError, match='^Cannot read the image "gone') as error:
+        quick(workers=1).fit([*files[0][:-1], "gone.png"], files[1])
+    assert "\n" not in str(error.value)
 
 
 def test_validation_pictures_of_unknown_classes_are_refused(files):

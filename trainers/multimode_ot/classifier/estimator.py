@@ -19,7 +19,7 @@ from ..methods import find_method, own_name
 from ..training.labelling import Labeller
 from ..training.pictures import Picture
 from .fitting import Labelled, reads_as_seen
-from .inputs import Names, labels_of, listed, names_of
+from .inputs import Names, as_array, classes_of, labels_of, listed, names_of
 from .options import Options, fit_stages, place
 from .recipe import plain_config
 from .saved import Clip, Saved, backbone_record, read_saved, write_saved
@@ -138,7 +138,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         self.model_, self.cfg_, self.backbone_ = fits[-1].model, fits[-1].cfg, backbone
         self.history_ = [epoch for fit in fits for epoch in fit.history]
         self.best_epoch_, self.seed_ = fits[-1].best_epoch, seed
-        self.classes_ = np.array(classes)
+        self.classes_ = as_array(classes)
         self._forget()
         return self
 
@@ -181,7 +181,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             self._kept = self._state(), self.model_.eval().class_features()
         return self._kept[1]
 
-    def set_classes(self, classnames: Mapping[Any, str] | Sequence[str]) -> Classifier:
+    def set_classes(self, classnames: Mapping[Any, str] | Iterable[str]) -> Classifier:
         """Label with other classes from now on, as far as the method can.
 
         Args:
@@ -191,9 +191,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
             ValueError: names that are none, or that the method has nothing for.
         """
         check_is_fitted(self, "model_")
-        labels = list(classnames)
-        self.model_.set_classes(names_of(labels, classnames) if labels else [])
-        self.classes_ = np.array(labels)
+        labels, names = classes_of(classnames)
+        self.model_.set_classes(names)
+        self.classes_ = as_array(labels)
         self._forget()
         if self.model_.new_is_zero_shot:
             warnings.warn(
@@ -263,7 +263,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         cfg.INPUT.update(saved.inp)
         cfg.INPUT.AS_SEEN = "yes" if saved.as_seen else "no"
         self.model_, self.cfg_, self.backbone_ = saved.model, cfg, content["backbone"]
-        self.classes_, self.history_ = np.array(labels), []
+        self.classes_, self.history_ = as_array(labels), []
         self._forget()
         if saved.class_features is not None:
             self._kept = self._state(), saved.class_features

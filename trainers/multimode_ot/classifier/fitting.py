@@ -20,6 +20,7 @@ from tqdm import tqdm
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
+from ..errors import one_line
 from ..methods.base import PromptedCLIP
 from ..methods.build import build_model
 from ..methods.on_features import OnFeatures
@@ -77,7 +78,8 @@ class Fit:
             self.model.load_prompts(self.initial)
         if method.trains:
             self.model.training_starts()
-            self._train(self._prepare(pipelines))
+            with _own_errors_of_workers():
+                self._train(self._prepare(pipelines))
         return self.model.eval()
 
     def _pipelines(self) -> dict[bool, Any]:
@@ -197,6 +199,17 @@ def reads_as_seen(inp: CfgNode) -> bool:
     if inp.AS_SEEN not in ("auto", "yes", "no"):
         raise ValueError(f"INPUT.AS_SEEN {inp.AS_SEEN!r}: must be 'auto', 'yes' or 'no'")
     return inp.AS_SEEN != "no"
+
+
+@contextmanager
+def _own_errors_of_workers() -> Iterator[None]:
+    """A process that loads pictures passes its traceback on as text; its message is enough."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if "Original Traceback" not in str(error):
+            raise
+        raise type(error)(one_line(error)) from None
 
 
 @contextmanager

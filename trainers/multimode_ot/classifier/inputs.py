@@ -17,6 +17,7 @@ from ..training.pictures import Picture, read_picture
 
 Label = str | int
 Names = Mapping[Any, str] | Sequence[str] | None
+UNORDERED = (Mapping, set, frozenset)  # of these no second list has the same order
 
 
 def listed(images: Iterable[Picture]) -> list[Picture]:
@@ -27,7 +28,7 @@ def listed(images: Iterable[Picture]) -> list[Picture]:
         ValueError: one picture in the place of several, none, or numbers of another shape.
     """
     single = isinstance(images, str | os.PathLike | Image.Image)
-    if single or isinstance(images, Mapping) or not isinstance(images, Iterable):
+    if single or isinstance(images, UNORDERED) or not isinstance(images, Iterable):
         raise ValueError(
             f"images must be a list of pictures, not {'one ' * single}{type(images).__name__}"
         )
@@ -52,13 +53,43 @@ def labels_of(labels: Any, images: Sequence[Picture]) -> list[Label]:
     Raises:
         ValueError: others, or another number of them.
     """
+    if isinstance(labels, UNORDERED) or not isinstance(labels, Iterable):
+        kind = type(labels).__name__
+        raise ValueError(f"labels must be a list, one for each picture, not {kind}")
     found = labels.tolist() if hasattr(labels, "tolist") else list(labels)
     if len(found) != len(images):
         raise ValueError(f"{len(images)} images and {len(found)} labels: give one to each")
-    found = [str(label) if isinstance(label, str) else label for label in found]
+    return _of_one_kind(found)
+
+
+def classes_of(classnames: Mapping[Any, str] | Iterable[str]) -> tuple[list[Label], list[str]]:
+    """Labels and the names that they stand for: of a mapping, or of names, which are both.
+
+    Raises:
+        ValueError: something else, or labels that are none.
+    """
+    if isinstance(classnames, Mapping):
+        return _of_one_kind(list(classnames)), list(classnames.values())
+    if isinstance(classnames, str) or not isinstance(classnames, Iterable):
+        raise ValueError(
+            "classnames must be a list of names or a mapping from labels to names, not "
+            f"{type(classnames).__name__}"
+        )
+    names = classnames.tolist() if isinstance(classnames, np.ndarray) else list(classnames)
+    return names, names
+
+
+def as_array(labels: Sequence[Label]) -> np.ndarray:
+    """Labels as they are: numbers that NumPy has no common integer type for stay Python's."""
+    found = np.array(labels)
+    return found if found.dtype.kind in "iuU" else np.array(labels, dtype=object)
+
+
+def _of_one_kind(labels: Sequence[Any]) -> list[Label]:
+    found = [str(label) if isinstance(label, str) else label for label in labels]
     found = [int(label) if isinstance(label, np.integer) else label for label in found]
     kinds = {type(label) for label in found}
-    if kinds not in ({str}, {int}):
+    if kinds not in (set(), {str}, {int}):
         named = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise ValueError(f"labels must be all strings or all whole numbers, got {named}")
     return found
