@@ -47,6 +47,14 @@ def read_csv(file):
         return list(csv.reader(stream))
 
 
+def test_without_standard_output_a_file_is_needed(finished, pictures, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stdout", None)  # as `>&-` has it
+    assert predict(finished, pictures) == 2
+    assert capfd.readouterr().err == "error: standard output is closed: name a file with --out\n"
+    assert predict(finished, pictures, "--out", tmp_path / "labels.csv") == 0
+    assert len(read_csv(tmp_path / "labels.csv")) == 4
+
+
 def test_a_runs_own_test_pictures_are_labelled_as_they_were(finished, tmp_path):
     expected = predicted(finished, 12)
     out = tmp_path / "labels.csv"

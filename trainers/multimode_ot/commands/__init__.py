@@ -51,7 +51,8 @@ def _until_the_reader_leaves() -> Iterator[None]:
     """A pipe that is closed early (`| head`) is no error."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()

@@ -102,6 +102,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _check_out(out: Path | None) -> None:
     if out is None:
+        if sys.stdout is None:
+            raise OSError("standard output is closed: name a file with --out")
         return
     require_folder(out.parent, "--out")
     if out.is_dir():
