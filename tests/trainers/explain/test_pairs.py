@@ -111,12 +111,29 @@ def test_every_method_shows_what_it_has_and_says_what_it_has_not(method, tmp_pat
         assert mapped == (method in MAPPED)
         said = remarks.on_plans(model, mapped)
         assert all(line.endswith(".") for line in said)
-        assert bool(said) == (not mapped or bool(model.batch_dependence))
+        assert bool(said) == (not mapped or bool(model.depends_on_batch()))
         if not has_plans(find_method(method)):
             assert said == [
                 f"{method} makes its logits without a transport plan: there is no plan, and no map "
                 "over the image."
             ]
+
+
+@pytest.mark.parametrize(
+    "changes, depends",
+    [
+        ({}, True),
+        ({"HEAD": "released"}, True),
+        ({"ALIGNMENT": "mean"}, True),
+        ({"ALIGNMENT": "mean", "BETA": 0.0}, False),
+        ({"TRANSPORT": "ct"}, False),
+        ({"TRANSPORT": "emd"}, False),
+    ],
+    ids=str,
+)
+def test_that_plans_depend_on_their_batch_is_said_where_they_do(changes, depends):
+    model = Case("MultiModeOT", changes=tuple(changes.items())).build().eval()
+    assert ("solved together" in " ".join(remarks.on_plans(model, True))) == depends
 
 
 def test_on_a_resnet_and_on_plot_nothing_lies_outside_of_the_image():
