@@ -70,6 +70,28 @@ def test_maps_are_those_of_the_plan_and_never_its_row_sums(monkeypatch, tmp_path
         assert values.shape == (PATCHES,) and values.std() > 1e-2 * abs(values.mean())
 
 
+def test_maps_are_drawn_in_units_in_which_the_independent_plan_is_one(monkeypatch, tmp_path):
+    """A token's map then is 1 everywhere; a share is the patch's mean cosine with all tokens."""
+    case, drawn = Case("MultiModeOT", changes=(("EPSILON", float("inf")),)), []
+    model = case.as_trained()
+    monkeypatch.setattr(
+        drawing, "draw_maps", lambda file, seen, panels, *rest, **more: drawn.append(panels)
+    )
+    (seen,) = see_images(model, case.images(1), [[1]])
+    draw_into(tmp_path, seen.pairs)
+    classes, modes, tokens = drawn
+    for panel in (p for row in tokens for p in row):
+        assert panel.values == pytest.approx([1] * PATCHES, abs=1e-3)
+    image, text = model.image_features(case.images(1)), model.class_features()
+    for m, row in enumerate(modes):
+        for n, panel in enumerate(row):
+            words = text.tokens[1, n][text.mask[1, n]]
+            cosines = (image.tokens[0, m, :PATCHES] @ words.T).mean(-1)
+            assert panel.values == pytest.approx(cosines.tolist(), abs=1e-3)
+    mean = sum(panel.values for row in modes for panel in row) / 16
+    assert classes[0][0].values == pytest.approx(mean, abs=1e-3)
+
+
 def test_all_numbers_of_a_pair_fit_each_other():
     case = Case("ALIGN")
     model = case.as_trained()
