@@ -199,9 +199,9 @@ def test_plans_that_no_logit_is_made_of_say_so(alignment, afterwards, tmp_path, 
         "draw_maps",
         lambda file, seen, panels, label, title="", *a, **k: titles.append(title),
     )
-    draw_into(tmp_path, seen.pairs)
+    titles += [figure.title for figure in draw_into(tmp_path, seen.pairs)]
     said = [title for title in titles if "no logit is made of them" in title]
-    assert len(said) == (2 if afterwards else 0)
+    assert len(said) == (3 if afterwards else 0)  # of each figure of maps
 
 
 def test_conditional_transport_s_plans_are_shown_as_of_mass_one():
@@ -213,6 +213,25 @@ def test_conditional_transport_s_plans_are_shown_as_of_mass_one():
         assert [sum(m) + e for m, e in zip(maps, elsewhere, strict=True)] == pytest.approx(
             [1] * len(maps), abs=1e-4
         )
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"TRANSPORT": "emd"}, {"HEAD": "released"}, {"TRANSPORT": "ct"}], ids=str
+)
+def test_shares_are_called_mean_cosines_where_each_patch_has_the_same_mass(
+    changes, monkeypatch, tmp_path
+):
+    """Conditional transport gives some patches several times the mass of others."""
+    case, labels = Case("MultiModeOT", changes=tuple(changes.items())), []
+    (seen,) = see_images(case.as_trained(), case.images(1), [[0, 1]])
+    monkeypatch.setattr(
+        drawing, "draw_maps", lambda file, seen, panels, label, *a, **k: labels.append(label)
+    )
+    draw_into(tmp_path, seen.pairs)
+    shares = [label for label in labels if label.startswith("share")]
+    assert len(shares) == 3  # of the classes, and of each one's modes
+    given = changes.get("TRANSPORT") != "ct"  # marginals
+    assert {"mean cosine" in label for label in shares} == {given}
 
 
 @pytest.mark.parametrize(
