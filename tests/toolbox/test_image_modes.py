@@ -3,51 +3,10 @@
 import numpy as np
 import pytest
 from dassl.utils import read_image
-from pictures import AnyMode, any_mode, blocks, on_white, picture
+from pictures import CASES, FORMATS, OPTIONS, TURNS, AnyMode, any_mode, blocks, on_white, picture
 from PIL import Image
-from PIL.Image import Transpose
 
 Image.init()
-# What each format keeps, and how far its pixels may be off.
-FORMATS = {
-    "PNG": ("1 L LA P RGB RGBA I;16", 0),
-    "TIFF": ("1 L LA P PA RGB RGBA RGBX CMYK YCbCr LAB I;16 I;16B F", 0),
-    "JPEG": ("L RGB RGBX CMYK YCbCr", 6),
-    "MPO": ("L RGB CMYK", 6),
-    "JPEG2000": ("L LA RGB RGBA CMYK YCbCr I;16", 0),
-    "WEBP": ("L LA P PA RGB RGBA RGBX CMYK", 0),
-    "AVIF": ("L LA P PA RGB RGBA RGBX CMYK", 6),
-    "GIF": ("1 L P", 0),
-    "BMP": ("1 L P RGB", 0),
-    "DIB": ("1 L P RGB", 0),
-    "PPM": ("1 L RGB I;16 I F", 0),
-    "TGA": ("1 L LA P RGB RGBA", 0),
-    "SGI": ("L RGB RGBA", 0),
-    "PCX": ("1 L P RGB", 0),
-    "DDS": ("L LA RGB RGBA", 0),
-    "QOI": ("RGB RGBA", 0),
-    "ICO": ("L LA P RGB RGBA I;16", 0),
-    "IM": ("1 L LA P PA RGB RGBA RGBX CMYK YCbCr I;16 I;16B I;16L F", 0),
-    "MSP": ("1", 0),
-}
-OPTIONS = {
-    "JPEG": {"quality": 100, "subsampling": 0},
-    "MPO": {"quality": 100, "subsampling": 0},
-    "WEBP": {"lossless": True, "exact": True},
-    "AVIF": {"quality": 100, "subsampling": "4:4:4"},
-    "ICO": {"sizes": [(24, 16)]},
-}
-CASES = [(name, mode) for name, (modes, _) in FORMATS.items() for mode in modes.split()]
-TURNS = {  # EXIF orientation: how a camera that was held like that stores the picture
-    1: None,
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_90,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_270,
-}
 # Rounding of colour spaces, which is the same for every format.
 OWN_ERROR = {"YCbCr": 2, "HSV": 2, "LAB": 20}
 

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # The public names, and the modules that they are in.
 _PLACES = {
     "CLIP": "backbone.clip",
+    "Classifier": "classifier.estimator",
     "LearnedContext": "methods.single_mode",
     "LoadReport": "methods.loading",
     "PromptedCLIP": "methods.base",

@@ -35,19 +35,15 @@ def watched(monkeypatch):
     """What is encoded, as shapes; what is collected; the loader that it is made from; the batches
     of the steps."""
     found = {"encoded": [], "collected": [], "loaders": [], "steps": []}
-    encode, make, step = (
-        OnFeatures.image_features,
-        engine.encode_training_images,
-        engine.training_step,
-    )
+    encode, in_order, step = OnFeatures.image_features, engine.in_order, engine.training_step
 
     def watched_encode(model, images):
         found["encoded"].append(tuple(images.shape))
         return encode(model, images)
 
-    def watched_make(model, cfg, loader, test_loader, passes):
-        found["loaders"].append((model, loader, test_loader))
-        return make(model, cfg, loader, test_loader, passes)
+    def watched_in_order(cfg, images, seen_as):
+        found["loaders"].append((images, seen_as))
+        return in_order(cfg, images, seen_as)
 
     def watched_step(model, optimizer, scaler, images, labels):
         found["steps"].append((images.clone(), labels.clone()))
@@ -55,10 +51,11 @@ def watched(monkeypatch):
 
     def collect(model, features, labels):
         found["collected"].append((features.clone(), labels.clone()))
+        found["model"] = model
 
     monkeypatch.setattr(OnFeatures, "image_features", watched_encode)
     monkeypatch.setattr(OnFeatures, "collect", collect)
-    monkeypatch.setattr(engine, "encode_training_images", watched_make)
+    monkeypatch.setattr(engine, "in_order", watched_in_order)
     monkeypatch.setattr(engine, "training_step", watched_step)
     return found
 
@@ -76,10 +73,8 @@ def test_features_are_in_the_order_of_the_list_and_none_is_left_out(run, watched
     monkeypatch.setattr(TaskRes, "augmented", False)
     # The last batch of the encoding is a smaller one.
     run("TaskRes", *SHORT, *views("TaskRes", 2), "DATALOADER.TEST.BATCH_SIZE", 4)
-    ((features, labels),), ((model, loader, test_loader),) = (
-        watched["collected"],
-        watched["loaders"],
-    )
+    ((features, labels),), ((loader, test_loader),) = watched["collected"], watched["loaders"]
+    model = watched["model"]
     items = loader.dataset.data_source
     assert labels.tolist() == [item.label for item in items] and len(items) == IMAGES
     transform = test_loader.dataset.transform

@@ -1,7 +1,6 @@
 """A run rebuilt from its folder alone is the run, and what is not that run is refused."""
 
 import csv
-import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from dassl.data.transforms import build_transform
 from dassl.utils import read_image
 from multimode_ot.training.finished import FinishedRun
 from random_clip import random_state
+from saved_runs import change
 
 SHORT = ("OPTIM.MAX_EPOCH", 1, "DATASET.NUM_SHOTS", 1)
 BASE = ("DATASET.SUBSAMPLE_CLASSES", "base")
@@ -20,16 +20,6 @@ BASE = ("DATASET.SUBSAMPLE_CLASSES", "base")
 def finished(run, tmp_path):
     run("CoOp", *SHORT, *BASE)
     return tmp_path / "run"
-
-
-def change(file: Path, *keys: str, to: object) -> None:
-    content = json.loads(file.read_text())
-    *path, last = keys
-    part = content
-    for key in path:
-        part = part[key]
-    part[last] = to
-    file.write_text(json.dumps(content))
 
 
 def assert_predicts_what_was_tested(folder: Path, images: int = 30) -> None:

@@ -137,7 +137,7 @@ def test_a_dassl_whose_schedules_fail_is_answered_with_the_stand_in(run_failing_
 @pytest.fixture
 def run_failing_schedule(monkeypatch, tmp_path):
     from dassl.config import get_cfg_default
-    from multimode_ot.training import optimisation
+    from multimode_ot.training import host
     from multimode_ot.training.registration import trainer_of
 
     def fails(optimizer, cfg):
@@ -145,7 +145,7 @@ def run_failing_schedule(monkeypatch, tmp_path):
             "LRScheduler.__init__() takes from 2 to 3 positional arguments but 4 were given"
         )
 
-    monkeypatch.setattr(optimisation, "build_lr_scheduler", fails)
+    monkeypatch.setattr(host, "build_lr_scheduler", fails)
     cfg = get_cfg_default()
     multimode_ot.extend_cfg(cfg)
     cfg.OUTPUT_DIR, cfg.TRAINER.NAME = str(tmp_path / "run"), "CoOp"

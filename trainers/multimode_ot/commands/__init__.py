@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from ..config import require_known
 from ..errors import Parser, one_line_errors
 
+INTERRUPTED = 128 + 2  # exit status, as shells have it
 COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
+    "export": "a folder of a finished run that a program can label pictures with",
     "methods": "all methods: what each trains, its settings, its published configs",
+    "predict": "labels of pictures, by a finished run or a saved classifier",
     "reproduce": "a published table: its plan, what is missing, its runs, and verdicts",
 }
 
@@ -21,7 +24,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; ends with one line and status 2 where something is wrong."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with one_line_errors(), _until_the_reader_leaves():
+    with one_line_errors(), _until_the_reader_leaves(), _until_interrupted():
         if words and not words[0].startswith("-"):
             require_known("command", words[0], COMMANDS)
             importlib.import_module(f"{__name__}.{words[0]}").main(words[1:])
@@ -50,3 +53,13 @@ def _until_the_reader_leaves() -> Iterator[None]:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # for what is flushed at exit
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Ctrl-C ends a command as it ends any other program, without a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None

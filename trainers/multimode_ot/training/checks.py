@@ -7,8 +7,6 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import torch
-from dassl.optim.lr_scheduler import AVAI_SCHEDS
-from dassl.optim.optimizer import AVAI_OPTIMS
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
@@ -19,7 +17,8 @@ from ..methods.build import build_model, settings_of
 from ..methods.on_features import OnFeatures
 from ..methods.prompts import CLASS_NAMES
 from .checkpoints import read_checkpoint
-from .optimisation import build_optimisation, check_optimisation
+from .optimisation import Optimisation, build_optimisation, check_optimisation
+from .schedule import OPTIMISERS, SCHEDULES, WARM_UPS
 
 
 def check_config(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
@@ -29,6 +28,11 @@ def check_config(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
         ValueError: with the key, its value, and what is allowed.
     """
     check_backbone(cfg.MODEL.BACKBONE.NAME)
+    check_all_settings(cfg, method)
+
+
+def check_all_settings(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
+    """As `check_config`, but for the backbone, which may have been loaded already."""
     fingerprint = cfg.DATASET.get("FINGERPRINT", FINGERPRINTS[0])
     require_known("DATASET.FINGERPRINT", fingerprint, FINGERPRINTS)
     require_known("TEST.SPLIT", cfg.TEST.SPLIT, ("val", "test"))
@@ -66,9 +70,9 @@ def _check_training(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
             f"TEST.FINAL_MODEL 'best_val' with {settings_path(method.name)}.TUNE {tune!r}: the "
             "search is made with the last epoch's weights, so it must be 'last_step'"
         )
-    require_known("OPTIM.NAME", optim.NAME, AVAI_OPTIMS)
-    require_known("OPTIM.LR_SCHEDULER", optim.LR_SCHEDULER, AVAI_SCHEDS)
-    require_known("OPTIM.WARMUP_TYPE", optim.WARMUP_TYPE, ("linear", "constant"))
+    require_known("OPTIM.NAME", optim.NAME, OPTIMISERS)
+    require_known("OPTIM.LR_SCHEDULER", optim.LR_SCHEDULER, SCHEDULES)
+    require_known("OPTIM.WARMUP_TYPE", optim.WARMUP_TYPE, WARM_UPS)
     for key in ("LR", "WEIGHT_DECAY", "MOMENTUM"):
         if optim[key] < 0:
             raise ValueError(f"OPTIM.{key} is {optim[key]}, but must be at least 0")
@@ -78,9 +82,17 @@ def _check_training(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
         raise ValueError(f"OPTIM.STEPSIZE {steps}: wants whole numbers of epochs")
 
 
-def try_settings(cfg: CfgNode, method: type[PromptedCLIP], clip: CLIP) -> None:
+def try_settings(
+    cfg: CfgNode,
+    method: type[PromptedCLIP],
+    clip: CLIP,
+    build: Optimisation = build_optimisation,
+) -> None:
     """Refuse what does not fit the backbone: prompts, optimiser, schedule and initial weights are
     built once for one class.
+
+    Args:
+        build: how optimiser and schedule are built.
 
     Raises:
         ValueError: with the key.
@@ -100,7 +112,7 @@ def try_settings(cfg: CfgNode, method: type[PromptedCLIP], clip: CLIP) -> None:
         model = build_model(method.name, clip, ["x"], settings, dataset=cfg.DATASET.NAME)
     if method.trains:
         try:
-            build_optimisation(model, cfg.OPTIM, iterations=1)
+            build(model, cfg.OPTIM, 1)
         except Exception as error:  # torch has no common type for what it refuses
             if isinstance(error, TypeError) and "positional argument" in str(error):
                 raise ImportError(

@@ -6,21 +6,19 @@ registered, so only prompts are trained, saved and loaded.
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from dassl.engine import TrainerX
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 from yacs.config import CfgNode
 
 from ..backbone.class_tokens import one_prompt
 from ..backbone.clip import load_clip
 from ..methods.base import PromptedCLIP
-from ..methods.build import build_model, settings_of
+from ..methods.build import build_model
 from ..methods.class_bound import ClassBound
 from ..methods.on_features import OnFeatures
 from .checkpoints import (
@@ -35,10 +33,11 @@ from .checkpoints import (
 from .checks import check_config, load_into, try_settings
 from .class_ids import wordnet_ids
 from .evaluation import Predictions
-from .features import FeatureBatches, encode, encode_training_images
-from .optimisation import build_optimisation, training_loader
+from .features import prepare_features
+from .host import host_optimisation, in_order
+from .optimisation import prepare_steps
 from .run import Run
-from .step import epoch_ended, training_step
+from .step import epoch_ended, images_and_labels, training_step
 
 
 class PromptTrainer(TrainerX):
@@ -58,7 +57,7 @@ class PromptTrainer(TrainerX):
         self.check_cfg(cfg)
         self.run = Run(cfg, self.method)
         self._clip = load_clip(cfg.MODEL.BACKBONE.NAME)
-        try_settings(cfg, self.method, self._clip)
+        try_settings(cfg, self.method, self._clip, host_optimisation)
         self.run.has_backbone(self._clip)
         super().__init__(cfg)
 
@@ -92,42 +91,27 @@ class PromptTrainer(TrainerX):
 
     def _prepare_steps(self) -> None:
         """Batches, optimiser, schedule and scaler; register what is saved."""
-        cfg, model, per_shot = self.cfg, self.model, self.method.steps.per_shot
-        steps = settings_of(cfg, model.name)[per_shot] * cfg.DATASET.NUM_SHOTS if per_shot else 0
-        loader: Any = self.train_loader_x
-        if isinstance(loader, DataLoader):
-            self.train_loader_x = training_loader(loader, self.method, steps // self.max_epoch)
-        iterations = self.max_epoch * len(self.train_loader_x)
-        self.optim, self.sched = build_optimisation(model, cfg.OPTIM, iterations)
+        model = self.model
+        ready = prepare_steps(model, self.cfg, self.train_loader_x, host_optimisation)
+        self.train_loader_x, self.optim = ready.loader, ready.optimizer
+        self.sched, self.scaler = ready.schedule, ready.scaler
         put_record(self.sched, self.run.record)
         # The original's key names, so that its own programs can load what is saved here.
         prefix, learner = self.method.checkpoint_prefix.rstrip("."), model.prompt_learner
         saved = nn.ModuleDict({prefix: learner}) if prefix else learner
         self.register_model(self.method.checkpoint_name, saved, self.optim, self.sched)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=model.precision.scale_loss)
 
     def _prepare_features(self, model: OnFeatures) -> None:
-        """Make the features that a method collects or trains on, once."""
-        model.encoded = functools.cache(functools.partial(self._encode_split, model))
-        passes, size = model.passes(), self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
-        if passes:
-            features, labels = encode_training_images(
-                model, self.cfg, self.train_loader_x, self.test_loader, passes
-            )
-            model.collect(features, labels)
-            trained_on = features if model.fits_at_once else features[: model.cfg.VIEWS]
-            if len(trained_on):
-                self.train_loader_x = FeatureBatches(
-                    model, trained_on, labels, size, lambda: self.epoch
-                )
+        images = self.train_loader_x
+        batches = prepare_features(
+            model,
+            lambda augmented: in_order(self.cfg, images, images if augmented else self.test_loader),
+            lambda split: self.val_loader if split == "val" else self.test_loader,
+            self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
+            lambda: self.epoch,
+        )
+        self.train_loader_x = images if batches is None else batches
         self._prepare_steps()
-
-    def _encode_split(self, model: OnFeatures, split: str) -> tuple[Tensor, Tensor]:
-        loader = self.val_loader if split == "val" else self.test_loader
-        # A resumed run comes here at another moment, and must draw the same numbers after it.
-        with torch.random.fork_rng(devices=[]):
-            features, labels = encode(model, loader, 1, f"the {split} images")
-        return features[0], labels
 
     def train(self) -> None:
         if not self.method.trains:
@@ -199,11 +183,7 @@ class PromptTrainer(TrainerX):
                 raise ValueError(f"{self.cfg.RESUME or self.output_dir}: {error}") from None
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor | list[Tensor], Tensor]:
-        """Images, of several views a list, and labels."""
-        images, labels = batch["img"], batch["label"].to(self.device)
-        if isinstance(images, Tensor):
-            return images.to(self.device), labels
-        return [view.to(self.device) for view in images], labels
+        return images_and_labels(batch, self.device)
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         try:

@@ -5,27 +5,28 @@ Axes: `P` passes, `N` images, `d` joint width.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from dassl.data.data_manager import build_data_loader
 from torch import Tensor
 from tqdm import tqdm
-from yacs.config import CfgNode
 
 from ..methods.on_features import OnFeatures
 
 
 @torch.no_grad()
-def encode(model: OnFeatures, loader: Any, passes: int, what: str) -> tuple[Tensor, Tensor]:
+def encode(
+    model: OnFeatures, loader: Any, passes: int, what: str, quiet: bool = False
+) -> tuple[Tensor, Tensor]:
     """The features of a loader's images, `(P, N, d)`, and their labels `(N,)`, on the model's
-    device, in the loader's order, with a bar on a terminal."""
+    device, in the loader's order, with a bar on a terminal unless `quiet`."""
     training, device = model.training, model.device
     model.eval()
     features: list[Tensor] = []
     labels: list[Tensor] = []
-    with tqdm(total=passes * len(loader), desc=f"features of {what}", disable=None) as bar:
+    with tqdm(total=passes * len(loader), desc=f"features of {what}", disable=quiet or None) as bar:
         for _ in range(passes):
             rows, labels = [], []
             for batch in loader:
@@ -38,26 +39,58 @@ def encode(model: OnFeatures, loader: Any, passes: int, what: str) -> tuple[Tens
 
 
 def encode_training_images(
-    model: OnFeatures, cfg: CfgNode, loader: Any, test_loader: Any, passes: int
+    model: OnFeatures, loader: Any, passes: int, quiet: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Each pass over the training images in the order of their list, none left out.
 
     Args:
-        loader: that images are trained on.
-        test_loader: whose transform images have that are not augmented.
+        loader: of these images, in that order.
     """
-    source = loader if model.augmented else test_loader
-    fixed = build_data_loader(
-        cfg,
-        data_source=loader.dataset.data_source,
-        batch_size=cfg.DATALOADER.TEST.BATCH_SIZE,
-        tfm=source.dataset.transform,
-        is_train=False,
-    )
     views = f"{passes} augmented passes of " if model.augmented and passes > 1 else ""
-    features, labels = encode(model, fixed, passes, f"{views}the training images")
-    print(f"Made {passes} x {len(labels)} features of the training images")
+    features, labels = encode(model, loader, passes, f"{views}the training images", quiet)
+    if not quiet:
+        print(f"Made {passes} x {len(labels)} features of the training images")
     return features, labels
+
+
+def prepare_features(
+    model: OnFeatures,
+    in_order: Callable[[bool], Any],
+    split: Callable[[str], Any],
+    size: int,
+    epoch: Callable[[], int],
+    quiet: bool = False,
+) -> FeatureBatches | None:
+    """Make the features that a method collects or trains on, once.
+
+    Args:
+        in_order: the loader of all training images in the order of their list, augmented or not.
+        split: the loader of the "val" or "test" images.
+        size: of a batch of the steps.
+        epoch: tells the current one, from 0.
+        quiet: without bars and words.
+
+    Returns:
+        What takes the place of the training loader; None where images are trained on.
+    """
+    model.encoded = functools.cache(lambda name: encode_split(model, split(name), name, quiet))
+    passes = model.passes()
+    if not passes:
+        return None
+    features, labels = encode_training_images(model, in_order(model.augmented), passes, quiet)
+    model.collect(features, labels)
+    trained_on = features if model.fits_at_once else features[: model.cfg.VIEWS]
+    return FeatureBatches(model, trained_on, labels, size, epoch) if len(trained_on) else None
+
+
+def encode_split(
+    model: OnFeatures, loader: Any, name: str, quiet: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Features `(N, d)` and labels `(N,)` of images that are not trained on."""
+    # A resumed run comes here at another moment, and must draw the same numbers after it.
+    with torch.random.fork_rng(devices=[]):
+        features, labels = encode(model, loader, 1, f"the {name} images", quiet)
+    return features[0], labels
 
 
 class FeatureBatches:

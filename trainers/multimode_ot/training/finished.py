@@ -18,15 +18,15 @@ from yacs.config import CfgNode
 from ..backbone.clip import CLIP, load_clip
 from ..backbone.state_dicts import tensors_digest
 from ..config import add_defaults
-from ..files import require_folder
 from ..methods import find_method, method_names
 from ..methods.base import PromptedCLIP
 from ..methods.build import build_model
 from ..methods.class_bound import ClassBound
 from ..methods.prompts import CLASS_NAMES, class_ids_in, class_names_in
+from ..results.finished import results_of_run
 from ..results.predictions import FILE_NAME as PREDICTIONS
-from ..results.provenance import RunFolder, describe, differences
-from ..results.results_json import FILE_NAME, read_results
+from ..results.provenance import describe, differences
+from ..results.results_json import FILE_NAME
 from .checkpoints import BEST, read_checkpoint, record_in
 
 
@@ -62,7 +62,7 @@ class FinishedRun:
         checkpoint: str | os.PathLike | None = None,
     ):
         self.directory = Path(directory)
-        self.results = _results_of(self.directory)
+        self.results = results_of_run(self.directory)
         self.record: dict[str, Any] = self.results["made_of"]
         self.method = _method_of(self.results, self.directory)
         self.cfg = config_of(self.record)
@@ -222,27 +222,6 @@ def config_of(record: Mapping[str, Any]) -> CfgNode:
     )
     cfg.freeze()
     return cfg
-
-
-def _results_of(directory: Path) -> dict[str, Any]:
-    file = require_folder(directory, "RUN") / FILE_NAME
-    if not directory.is_dir():
-        raise FileNotFoundError(f"RUN {directory}: there is no such folder")
-    if not file.is_file():
-        started = RunFolder(directory).read() is not None
-        reason = "its run is not finished" if started else "it is no folder of a run"
-        raise FileNotFoundError(f"{directory} has no {FILE_NAME}: {reason}")
-    results = read_results(file)
-    record = results.get("made_of")
-    if not isinstance(record, dict) or not {"settings", "classes", "backbone"} <= set(record):
-        raise ValueError(
-            f"{file} does not say what its run is made of, as it is of an earlier version: run it "
-            "again"
-        )
-    found = differences(RunFolder(directory).read() or record, record)
-    if found:
-        raise ValueError(f"run.json beside {file} is of another run: {describe(found)}")
-    return results
 
 
 def _method_of(results: Mapping[str, Any], directory: Path) -> type[PromptedCLIP]:

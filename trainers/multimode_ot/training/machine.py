@@ -38,3 +38,20 @@ def peak_memory_mb() -> float | None:
 
 def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """A device by name; "auto" is a CUDA device where there is one.
+
+    Raises:
+        ValueError: no such device is here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {name!r}: {reason}; auto takes what there is") from None
+    return device

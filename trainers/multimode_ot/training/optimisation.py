@@ -1,16 +1,21 @@
-"""Optimiser, schedule and batches of a training, as Dassl's config and the method say."""
+"""Optimiser, schedule and batches of a training, as the config and the method say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from dassl.optim import build_lr_scheduler, build_optimizer
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from ..methods.base import PromptedCLIP
+from ..methods.build import settings_of
+from .schedule import build_optimiser, build_schedule
+
+# Optimiser and schedule of a model and a node `OPTIM`, for so many iterations.
+Optimisation = Callable[[PromptedCLIP, CfgNode, int], tuple[Any, Any]]
 
 
 class NoSchedule:
@@ -26,23 +31,58 @@ class NoSchedule:
         vars(self).update(state)
 
 
-def build_optimisation(model: PromptedCLIP, optim: CfgNode, iterations: int) -> tuple[Any, Any]:
+def build_optimisation(
+    model: PromptedCLIP,
+    optim: CfgNode,
+    iterations: int,
+    optimiser_of: Callable[[Any, CfgNode], torch.optim.Optimizer] = build_optimiser,
+    schedule_of: Callable[[torch.optim.Optimizer, CfgNode], Any] = build_schedule,
+) -> tuple[Any, Any]:
     """The optimiser of what is trained, and its schedule; no optimiser where nothing is stepped.
 
     Args:
         optim: the node `OPTIM`.
         iterations: of the whole training, for schedules by iteration.
+        optimiser_of, schedule_of: a host's own ways to build them.
     """
     trained = model.trained()
     if not trained:
         return None, NoSchedule()
-    optimizer = build_optimizer(trained, optim)
+    optimizer = optimiser_of(trained, optim)
     for group in optimizer.param_groups:
         group.update(model.optimiser_arguments())
     if not model.steps.by_iteration:
-        return optimizer, build_lr_scheduler(optimizer, optim)
+        return optimizer, schedule_of(optimizer, optim)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR
     return optimizer, cosine(optimizer, max(iterations, 1), eta_min=model.steps.floor)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the steps of a training are taken with."""
+
+    loader: Any
+    optimizer: Any
+    schedule: Any
+    scaler: torch.amp.GradScaler
+
+
+def prepare_steps(
+    model: PromptedCLIP, cfg: CfgNode, loader: Any, build: Optimisation = build_optimisation
+) -> Prepared:
+    """Batches, optimiser, schedule and scaler of a whole training.
+
+    Args:
+        cfg: a whole config.
+        loader: a stock one of the training images, or batches in its place, which stay.
+    """
+    per_shot, epochs = model.steps.per_shot, cfg.OPTIM.MAX_EPOCH
+    steps = settings_of(cfg, model.name)[per_shot] * cfg.DATASET.NUM_SHOTS if per_shot else 0
+    if isinstance(loader, DataLoader):
+        loader = training_loader(loader, type(model), steps // epochs)
+    optimizer, schedule = build(model, cfg.OPTIM, epochs * len(loader))
+    scaler = torch.amp.GradScaler(model.device.type, enabled=model.precision.scale_loss)
+    return Prepared(loader, optimizer, schedule, scaler)
 
 
 def check_optimisation(method: type[PromptedCLIP], settings: CfgNode, cfg: CfgNode) -> None:

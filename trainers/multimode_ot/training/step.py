@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,6 +73,16 @@ def training_step(
     scaler.step(optimizer)
     scaler.update()
     return summary
+
+
+def images_and_labels(
+    batch: Mapping[str, Any], device: torch.device
+) -> tuple[Tensor | list[Tensor], Tensor]:
+    """The images of a loader's batch, of several views a list, and the labels, on a device."""
+    images, labels = batch["img"], batch["label"].to(device)
+    if isinstance(images, Tensor):
+        return images.to(device), labels
+    return [view.to(device) for view in images], labels
 
 
 def epoch_ended(model: PromptedCLIP, epoch: int, epochs: int) -> None:

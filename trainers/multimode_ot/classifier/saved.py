@@ -1,0 +1,306 @@
+"""The folder of a saved classifier, whole or not at all, without a pickle in it.
+
+    classifier.json                method, settings, class names, preprocessing, backbone, versions
+    prompts.safetensors            the prompt learner; of methods whose parameters belong to fixed
+                                   classes with the names of these
+    class_features.safetensors     optional: all that the logits need of the classes
+
+Both files of tensors hold a digest of the JSON that they were saved with, so that none of the three
+can be exchanged or edited alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from ..backbone.clip import CLIP, load_clip
+from ..config import require_known
+from ..files import write_json
+from ..methods import add_method_file, find_method, method_names
+from ..methods.base import PromptedCLIP
+from ..methods.build import build_model
+from ..methods.class_bound import ClassBound
+from ..training.machine import versions
+from .content import (
+    CONTENT,
+    FORMAT,
+    PREPROCESSING,
+    digest,
+    input_node,
+    plain,
+    read_content,
+    settings_node,
+)
+from .structures import flatten, rebuilt
+
+PROMPTS, FEATURES = "prompts.safetensors", "class_features.safetensors"
+Clip = CLIP | str | os.PathLike | Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a folder holds.
+
+    Attributes:
+        model: in evaluation mode, with the saved class names.
+        inp: the node `INPUT` of the evaluation's transform.
+        as_seen: whether pictures are read upright and on white.
+        labels: what stands for each class, in the order of `model.classnames`.
+        class_features: `model.class_features()` as it was saved; None where it was not.
+        content: of classifier.json.
+    """
+
+    model: PromptedCLIP
+    inp: CfgNode
+    as_seen: bool
+    labels: list[str | int]
+    class_features: Any
+    content: dict[str, Any]
+
+
+def backbone_record(clip: CLIP) -> dict[str, str]:
+    """Name and sha256 of a backbone as it was loaded: one that a model has cast to half precision
+    has another."""
+    return {"name": clip.name, "sha256": clip.identity()}
+
+
+def write_saved(
+    folder: str | os.PathLike,
+    model: PromptedCLIP,
+    inp: CfgNode,
+    as_seen: bool,
+    backbone: Mapping[str, str],
+    labels: Sequence[str | int] | None = None,
+    class_features: bool = False,
+    batch_size: int = 100,
+) -> Path:
+    """Save a trained model with its current classes; a folder that was saved before is replaced.
+
+    Args:
+        inp: the node `INPUT` that it was trained with.
+        as_seen: how its pictures were read.
+        backbone: of `backbone_record`, or `run.json`'s.
+        labels: what stands for each class; the class names by default.
+        class_features: save these, too, so that nobody needs the text tower for these classes.
+        batch_size: how many pictures at once it is to label, since of some methods the logits
+            depend on it (`batch_dependence`).
+
+    Raises:
+        FileExistsError: the folder is there, and is none that was saved.
+        ValueError: class features that depend on the image, or cannot be saved.
+        OSError: it cannot be written; nothing is left of the attempt.
+    """
+    folder = Path(folder)
+    require_replaceable(folder)
+    plan, features = _features_of(model) if class_features else (None, {})
+    content = {
+        "format": FORMAT,
+        "method": model.name,
+        "method_version": model.version,
+        "settings": plain(model.cfg),
+        "classnames": list(model.classnames),
+        "labels": list(model.classnames if labels is None else labels),
+        "unique_names": model.unique_names,
+        "dataset": model.dataset,
+        "class_ids": _class_ids(model),
+        "preprocessing": {
+            **{name: plain(inp[key]) for name, key in PREPROCESSING.items()},
+            "as_seen": as_seen,
+        },
+        "batch_size": batch_size,
+        "backbone": {"name": str(backbone["name"]), "sha256": backbone["sha256"]},
+        "confidence": {
+            "is": "softmax of the logits, which have this scale but where a method learns its own",
+            "logit_scale": float(model.logit_scale),
+        },
+        "class_features": plan,
+        "versions": versions(),
+    }
+    files = {PROMPTS: model.prompt_learner.state_dict(), **({FEATURES: features} if plan else {})}
+
+    def fill(place: Path) -> None:
+        from safetensors.torch import save_file
+
+        write_json(place / CONTENT, content)
+        for name, tensors in files.items():
+            whole = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+            save_file(whole, place / name, {"content": digest(content)})
+
+    return _write_folder(folder, fill)
+
+
+def read_saved(
+    folder: str | os.PathLike,
+    clip: Clip | None = None,
+    device: torch.device | str = "cpu",
+    method_file: str | None = None,
+) -> Saved:
+    """What `write_saved` has written.
+
+    Args:
+        clip: the backbone, where it is not to be had by the name that it was saved with.
+        method_file: of a stranger's method.
+
+    Raises:
+        OSError: the folder, one of its files, or the backbone is not there.
+        ValueError: damaged or edited files, an unknown method or another version of it, another
+            backbone.
+    """
+    folder = Path(folder)
+    content = read_content(folder)
+    file = folder / CONTENT
+    if method_file is not None:
+        add_method_file(method_file)
+    try:
+        require_known("method", content["method"], method_names())
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}; a method of your own needs its method_file") from None
+    kind = find_method(content["method"])
+    if content["method_version"] != kind.version:
+        raise ValueError(
+            f"{file}: made by version {content['method_version']} of {kind.name}, and this is "
+            f"version {kind.version}, whose numbers differ: train it again, or use multimode_ot "
+            f"{content['versions'].get('multimode_ot')}"
+        )
+    try:
+        settings, inp = (
+            settings_node(kind.name, content["settings"]),
+            input_node(content["preprocessing"]),
+        )
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    state = _read_tensors(folder / PROMPTS, content)
+    plan = content["class_features"]
+    features = _read_tensors(folder / FEATURES, content) if plan else {}
+    backbone = _backbone(content["backbone"], clip, file)
+    with torch.random.fork_rng():
+        model = build_model(
+            kind.name,
+            backbone,
+            content["classnames"],
+            settings,
+            device,
+            content["unique_names"],
+            content["dataset"],
+        )
+    _load(model, state, content, folder / PROMPTS)
+    moved = {name: tensor.to(device) for name, tensor in features.items()}
+    try:
+        class_features = rebuilt(plan, moved, kind) if plan else None
+    except ValueError as error:
+        raise ValueError(f"{file}: class_features: {error}") from None
+    as_seen = content["preprocessing"]["as_seen"]
+    return Saved(model.eval(), inp, as_seen, content["labels"], class_features, content)
+
+
+def _class_ids(model: PromptedCLIP) -> list[str] | None:
+    ids = model.class_ids if isinstance(model, ClassBound) else None
+    return None if ids is None else list(ids)
+
+
+@torch.no_grad()
+def _features_of(model: PromptedCLIP) -> tuple[Any, dict[str, Tensor]]:
+    learner = model.prompt_learner
+    training = learner.training
+    plan, tensors = flatten(model.eval().class_features(), type(model))
+    model.train(training)
+    if not tensors:
+        raise ValueError(
+            f"{model.name} has no class features to save: what it makes of the class names depends "
+            "on the image, so the text tower is needed for each"
+        )
+    return plan, tensors
+
+
+def require_replaceable(folder: Path) -> None:
+    """Raise `FileExistsError` where a folder or file is that `write_saved` would not replace."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file: a classifier is saved as a folder")
+    if any(folder.iterdir()) and not (folder / CONTENT).is_file():
+        raise FileExistsError(
+            f"{folder} is there and holds no saved classifier (no {CONTENT}): choose another folder"
+        )
+
+
+def _write_folder(folder: Path, fill: Any) -> Path:
+    """Let `fill` make the files in a folder beside, then put that in place in one step."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (
+        folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old")
+    )
+    try:
+        partial.mkdir()
+        fill(partial)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for rest in (partial, old):
+            shutil.rmtree(rest, ignore_errors=True)
+    return folder
+
+
+def _read_tensors(file: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is not there: the saved classifier is not whole")
+    try:
+        with safe_open(file, "pt") as tensors:
+            metadata = tensors.metadata() or {}
+            found = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged: {error}") from None
+    if metadata.get("content") != digest(content):
+        raise ValueError(
+            f"{file} was not saved with this {CONTENT}: one of them was edited or exchanged"
+        )
+    return found
+
+
+def _backbone(saved: Mapping[str, str], clip: Clip | None, file: Path) -> CLIP:
+    try:
+        backbone = load_clip(saved["name"] if clip is None else clip)
+    except (OSError, ValueError) as error:
+        if clip is not None:
+            raise
+        raise type(error)(
+            f"{file}: the backbone {saved['name']!r} cannot be loaded ({error}): give it "
+            "as clip, or with --backbone"
+        ) from None
+    identity = backbone.identity()
+    if identity != saved["sha256"]:
+        raise ValueError(
+            f"{file}: trained on the backbone {saved['name']} of sha256 {saved['sha256'][:12]}, "
+            f"but {backbone.name} is {identity[:12]}: give the same one as clip, or with --backbone"
+        )
+    return backbone
+
+
+def _load(
+    model: PromptedCLIP, state: dict[str, Tensor], content: Mapping[str, Any], file: Path
+) -> None:
+    own = model.prompt_learner.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or extra:
+        raise ValueError(f"{file} lacks {missing} and has unknown {extra}")
+    try:
+        if isinstance(model, ClassBound) and content["class_ids"] is not None:
+            model.identify(content["class_ids"])
+        if own:
+            model.load_prompts(state)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
