@@ -16,7 +16,9 @@ COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
     "export": "a folder of a finished run that a program can label pictures with",
     "methods": "all methods: what each trains, its settings, its published configs",
+    "plot": "a chart for a paper: curves, bars or cost, as SVG, PNG or PDF",
     "predict": "labels of pictures, by a finished run or a saved classifier",
+    "report": "tables, charts and every run of a folder of results, as one HTML file",
     "reproduce": "a published table: its plan, what is missing, its runs, and verdicts",
 }
 

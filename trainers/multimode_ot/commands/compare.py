@@ -13,7 +13,7 @@ from ..errors import Parser
 from ..methods import find_method, method_names
 from ..results.appendix import with_differences, with_verdicts
 from ..results.comparability import require_comparable, require_one_training
-from ..results.grid import paired_differences
+from ..results.grid import Grid, paired_differences
 from ..results.image_pairs import compare_images
 from ..results.measures import MEASURES, with_measures
 from ..results.protocol_tables import MAKERS, make_grid, rows_of
@@ -56,16 +56,9 @@ def settings_of(method: str) -> dict[str, Any]:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command's options; `ValueError` for wrong ones."""
     parser = Parser(prog="multimode-ot compare", description=(__doc__ or "").splitlines()[0])
+    add_choices(parser)
     add = parser.add_argument
-    add("output", type=Path, help="folder of runs; a narrower one restricts the table")
-    add("--protocol", choices=MAKERS, default="base2new")
     add("--format", choices=[*MARKS, "csv", "json"], default="table")
-    add("--interval", choices=["std", "ci95"], default="std")
-    add("--methods", nargs="+", default=[], help="only these, in this order")
-    add("--datasets", nargs="+", default=[], help="only these (DATASET.NAME)")
-    add("--seeds", nargs="+", type=int, default=[], help="only these")
-    add("--shots", nargs="+", type=int, default=[], help="only training with so many (0: all)")
-    add("--source", help="of transfers only those from this data set (imagenet, ...)")
     add(
         "--columns",
         nargs="+",
@@ -92,8 +85,25 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=next(filter(Path.is_dir, CONFIGS), CONFIGS[0]),
         help="folder of the published configs, which --verdict holds runs against",
     )
-    add("--mix", action="store_true", help="allow different configurations in one table")
     return parser.parse_args(arguments)
+
+
+def add_choices(parser: Parser, protocol: str | None = "base2new") -> None:
+    """The options that choose what is compared.
+
+    Args:
+        protocol: the default one.
+    """
+    add = parser.add_argument
+    add("output", type=Path, help="folder of runs; a narrower one restricts the table")
+    add("--protocol", choices=MAKERS, default=protocol)
+    add("--interval", choices=["std", "ci95"], default="std")
+    add("--methods", nargs="+", default=[], help="only these, in this order")
+    add("--datasets", nargs="+", default=[], help="only these (DATASET.NAME)")
+    add("--seeds", nargs="+", type=int, default=[], help="only these")
+    add("--shots", nargs="+", type=int, default=[], help="only training with so many (0: all)")
+    add("--source", help="of transfers only those from this data set (imagenet, ...)")
+    add("--mix", action="store_true", help="allow different configurations in one table")
 
 
 def table(
@@ -117,26 +127,8 @@ def table(
     args = parse_arguments(arguments)
     protocol, beside = args.protocol, args.published or args.verdict
     elsewhere = {name for row in published_rows(protocol) for name in (row.method, row.our_name)}
-    results = choose(
-        [r for r in collect(args.output, protocol, trains) if _is_of(r, only)],
-        args.methods,
-        args.datasets,
-        args.seeds,
-        args.shots,
-        args.source,
-        {*usual_datasets("domain" if protocol == "domain" else "base2new"), *known_datasets},
-        {*method_names(), *known_rows, *(elsewhere if beside else ())},
-    )
-    if not results:
-        raise ValueError(f"no result below {args.output} is left by the options that choose some")
-    if not args.mix:
-        require_comparable(results)
-    require_one_training(results, protocol, by_method=args.mix)
-    grid = make_grid(results, protocol, args.datasets)
-    if args.methods:
-        rows = rows_of(args.methods, grid)
-        ours = {*method_names(), *known_rows, *grid.methods}
-        grid = replace(grid, methods=[row for row in rows if row in ours])
+    also = elsewhere if beside else ()
+    results, grid = chosen(args, known_datasets, known_rows, also, only)
     shown = with_measures(grid, protocol, results, args.columns)
     if beside:
         shown = with_published(shown, protocol, results, args.methods)
@@ -150,6 +142,46 @@ def table(
         images = compare_images(grid, protocol, results, args.paired)
         text = with_differences(text, args.format, args.paired, runs, *images)
     return text
+
+
+def chosen(
+    args: argparse.Namespace,
+    known_datasets: Iterable[str] = (),
+    known_rows: Iterable[str] = (),
+    elsewhere: Iterable[str] = (),
+    only: Container[Path] | None = None,
+) -> tuple[list[dict[str, Any]], Grid]:
+    """The results that the options of `add_choices` leave, and their grid.
+
+    Args:
+        known_datasets, known_rows, only: as `table` has them.
+        elsewhere: methods that may be asked for, but have no row.
+
+    Raises:
+        ValueError, OSError: as `table`.
+    """
+    protocol = args.protocol
+    results = choose(
+        [r for r in collect(args.output, protocol, trains) if _is_of(r, only)],
+        args.methods,
+        args.datasets,
+        args.seeds,
+        args.shots,
+        args.source,
+        {*usual_datasets("domain" if protocol == "domain" else "base2new"), *known_datasets},
+        {*method_names(), *known_rows, *elsewhere},
+    )
+    if not results:
+        raise ValueError(f"no result below {args.output} is left by the options that choose some")
+    if not args.mix:
+        require_comparable(results)
+    require_one_training(results, protocol, by_method=args.mix)
+    grid = make_grid(results, protocol, args.datasets)
+    if args.methods:
+        rows = rows_of(args.methods, grid)
+        ours = {*method_names(), *known_rows, *grid.methods}
+        grid = replace(grid, methods=[row for row in rows if row in ours])
+    return results, grid
 
 
 def _is_of(result: Mapping[str, Any], folders: Container[Path] | None) -> bool:

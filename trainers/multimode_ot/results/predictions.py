@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FILE_NAME = "predictions.csv"
 HEADER = ["path", "label", "prediction", "confidence"]
@@ -13,6 +13,19 @@ _ACCURACY = 0.005  # points that results.json may be rounded by
 
 # Which image: its path, its label, and which of several lines with both.
 Image = tuple[str, int, int]
+
+
+class Prediction(NamedTuple):
+    """Of one image: label and prediction are numbers of classes, the confidence is up to 1."""
+
+    path: str
+    label: int
+    prediction: int
+    confidence: float
+
+    @property
+    def right(self) -> bool:
+        return self.label == self.prediction
 
 
 def predictions_beside(result: Mapping[str, Any]) -> Path | None:
@@ -32,24 +45,36 @@ def read_right(file: Path, result: Mapping[str, Any]) -> dict[Image, bool]:
             and what is wrong.
     """
     right: dict[Image, bool] = {}
+    for p in read_predictions(file, result):
+        same = 0
+        while (p.path, p.label, same) in right:
+            same += 1
+        right[p.path, p.label, same] = p.right
+    return right
+
+
+def read_predictions(file: Path, result: Mapping[str, Any]) -> list[Prediction]:
+    """All predictions of a file, in its order.
+
+    Args:
+        result: that the file lies beside.
+
+    Raises:
+        ValueError: as `read_right`.
+    """
     try:
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             lines = csv.reader(stream, strict=True)
             if next(lines, None) != HEADER:
                 raise ValueError(f"line 1 is not {','.join(HEADER)}")
-            for fields in lines:
-                path, label, prediction = _fields(fields, lines.line_num)
-                same = 0
-                while (path, label, same) in right:
-                    same += 1
-                right[path, label, same] = label == prediction
+            found = [_prediction(fields, lines.line_num) for fields in lines]
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{file} is damaged: {error}") from None
-    _require_own(file, right, result)
-    return right
+    _require_own(file, found, result)
+    return found
 
 
-def _fields(fields: list[str], line: int) -> tuple[str, int, int]:
+def _prediction(fields: list[str], line: int) -> Prediction:
     if len(fields) != len(HEADER):
         raise ValueError(f"line {line} has {len(fields)} fields, not {len(HEADER)}")
     path, label, prediction, confidence = fields
@@ -57,14 +82,13 @@ def _fields(fields: list[str], line: int) -> tuple[str, int, int]:
         if not (number.isascii() and number.isdigit()):
             raise ValueError(f"line {line}: {name} is {number!r}, not the number of a class")
     try:
-        float(confidence)
+        return Prediction(path, int(label), int(prediction), float(confidence))
     except ValueError:
         raise ValueError(f"line {line}: confidence is {confidence!r}, not a number") from None
-    return path, int(label), int(prediction)
 
 
-def _require_own(file: Path, right: Mapping[Image, bool], result: Mapping[str, Any]) -> None:
-    total, correct = len(right), sum(right.values())
+def _require_own(file: Path, found: list[Prediction], result: Mapping[str, Any]) -> None:
+    total, correct = len(found), sum(p.right for p in found)
     for key, here in (("total", total), ("correct", correct)):
         if result.get(key, here) != here:
             raise ValueError(

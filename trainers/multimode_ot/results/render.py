@@ -39,28 +39,49 @@ def render(grid: Grid, style: str, interval: str = "std") -> str:
         return _json(grid, interval)
     if style == "csv":
         return csv_text(csv_names(grid, interval), records(grid, interval))
-    usual = max(
-        (len(grid.cell(m, c).by_seed) for m in grid.measured for c in grid.columns), default=0
-    )
     rows = [[plain(method, style)] for method in grid.methods]
     for column in grid.columns:
-        marks = dict(zip(_ranking(grid, column), MARKS[style], strict=False))
+        texts, ranked = column_texts(grid, column, interval)
+        marks = dict(zip((1, 2), MARKS[style], strict=True))
         for row, method in zip(rows, grid.methods, strict=True):
-            cell = grid.cell(method, column)
-            if method in grid.published:
-                row.append(cell.text() if cell.by_seed else "")
-                continue
-            text = _cell_text(cell, column, interval, usual)
-            ranked = cell.by_seed and not method.endswith(CHOSEN_ON_TEST)
-            row.append(marks.get(cell.text(_digits(column)), "{}").format(text) if ranked else text)
+            row.append(marks.get(ranked.get(method, 0), "{}").format(texts[method]))
     headers = ["method", *(plain(f"{c.dataset} {c.heading}", style) for c in grid.columns)]
     text = tabulate(rows, headers, tablefmt=KINDS[style], disable_numparse=True)
-    lines = [f"{line}." for line in (*grid.note.splitlines(), _spread_note(usual, interval))]
-    whole = f"{text}\n\n{below(lines, style)}"
+    whole = f"{text}\n\n{below(notes(grid, interval), style)}"
     if style == "latex":
         for sign, written in {"±": r"$\pm$", UNTRAINED_CLASSES: r"$^\dagger$"}.items():
             whole = whole.replace(sign, written)
     return whole
+
+
+def column_texts(
+    grid: Grid, column: Column, interval: str
+) -> tuple[dict[str, str], dict[str, int]]:
+    """What a column shows of each method, and which methods are first (1) and second (2) in it."""
+    usual, order = _usual(grid), _ranking(grid, column)[:2]
+    texts, ranked = {}, {}
+    for method in grid.methods:
+        cell = grid.cell(method, column)
+        if method in grid.published:
+            texts[method] = cell.text() if cell.by_seed else ""
+            continue
+        texts[method] = _cell_text(cell, column, interval, usual)
+        shown = cell.text(_digits(column))
+        if cell.by_seed and not method.endswith(CHOSEN_ON_TEST) and shown in order:
+            ranked[method] = order.index(shown) + 1
+    return texts, ranked
+
+
+def notes(grid: Grid, interval: str) -> list[str]:
+    """The sentences below a table."""
+    return [f"{line}." for line in (*grid.note.splitlines(), _spread_note(_usual(grid), interval))]
+
+
+def _usual(grid: Grid) -> int:
+    """The number of seeds that a cell has unless it says another."""
+    return max(
+        (len(grid.cell(m, c).by_seed) for m in grid.measured for c in grid.columns), default=0
+    )
 
 
 def _digits(column: Column) -> int:

@@ -1,0 +1,1 @@
+"""Pages in one HTML file each, for people: everything inline, nothing fetched."""

@@ -1,0 +1,98 @@
+"""What `multimode-ot explain` left in the folders of runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .page import inline_image
+from .runs import Run
+
+PLACE = Path("explain", "explain.json")
+FACTS = 60  # numbers of one run
+PICTURES = 24  # of a report, at most
+
+
+@dataclass
+class Explanations:
+    """Takes explanations into a report.
+
+    Attributes:
+        left: pictures that may still be taken.
+    """
+
+    left: int = PICTURES
+
+    def of(self, run: Run) -> dict[str, Any] | None:
+        """The remarks, pictures and numbers for a run; None where it was not explained."""
+        try:
+            content = _read(run.folder / PLACE)
+        except ValueError as error:
+            return {"remarks": [f"{error}."], "figures": [], "facts": []}
+        if content is None:
+            return None
+        remarks = [str(remark) for remark in content.get("remarks") or ()]
+        figures, left_out = [], 0
+        for image, figure in _figures(content):
+            # Its name alone: a picture elsewhere is none of this run's.
+            file = (run.folder / PLACE).parent / Path(str(figure.get("file", ""))).name
+            if file.suffix.lower() != ".png" or not file.is_file():
+                continue
+            if not self.left:
+                left_out += 1
+                continue
+            self.left -= 1
+            title = ": ".join(filter(None, (image, str(figure.get("title") or ""))))
+            alt = str(figure.get("alt") or title or file.name)
+            figures.append((inline_image(file.read_bytes()), alt, title))
+        if left_out:
+            remarks.append(f"{left_out} more pictures are in {(run.place / PLACE).parent}.")
+        keys = ("statistics", "diversity", "words")
+        facts = [fact for key in keys for fact in _flat(content.get(key), key)]
+        if len(facts) > FACTS:
+            remarks.append(f"The first {FACTS} of {len(facts)} numbers; {PLACE.name} has all.")
+        return {"remarks": remarks, "figures": figures, "facts": facts[:FACTS]}
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} is damaged: it holds a {type(content).__name__}")
+    return content
+
+
+def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The pictures of an explanation, with the image that each is of."""
+    yield from (("", f) for f in content.get("figures") or () if isinstance(f, dict))
+    for image in content.get("images") or ():
+        if isinstance(image, dict):
+            for figure in image.get("figures") or ():
+                if isinstance(figure, dict):
+                    yield str(image.get("path", "")), figure
+
+
+def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """What is nested in JSON as pairs of a name and a text; words with their distances."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}, {key}")
+    elif isinstance(value, list) and value and all(_is_word(each) for each in value):
+        yield name, ", ".join(f"{w['text']} ({w['distance']:.3f})" for w in value)
+    elif isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        for i, inner in enumerate(value, 1):
+            yield from _flat(inner, f"{name} {i}")
+    elif value is not None:
+        texts = value if isinstance(value, list) else [value]
+        yield name, ", ".join(f"{t:.4g}" if isinstance(t, float) else str(t) for t in texts)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("distance"), float) and "text" in value
