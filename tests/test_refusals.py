@@ -175,6 +175,7 @@ COMMANDS = {
     "bash scripts/compare.sh digitz": "digitz",
     "python train.py --trainer ALING": "--trainer 'ALING'",
     "python -m multimode_ot compare nowhere": "nowhere",
+    "python -m multimode_ot explain nowhere": "nowhere",
     "python -m multimode_ot predict nowhere picture.png": "nowhere",
     "python -m multimode_ot export nowhere exported": "nowhere",
     "python -m fewshot_datasets.check digitz": "digitz",

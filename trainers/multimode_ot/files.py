@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +27,29 @@ def write_whole(path: str | os.PathLike, write: Callable[[TextIO], Any]) -> Path
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A folder to be filled, which takes its place when all is in it, and else is removed. One that
+    is there stays until then, and is replaced.
+
+    Raises:
+        OSError: a place where none can be made.
+    """
+    path = Path(path).absolute()
+    partial, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if path.exists():
+            path.replace(old)
+        partial.replace(path)
+    finally:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        for folder in (partial, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def require_folder(path: str | os.PathLike, name: str) -> Path:

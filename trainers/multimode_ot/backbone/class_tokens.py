@@ -120,9 +120,14 @@ def prompt_words(
 
 
 def word_of_token(token: int) -> str:
-    """The characters that a BPE token stands for; those within a word end in a hyphen."""
-    text = _tokenizer().decoder[token]
-    return text.removesuffix("</w>") if text.endswith("</w>") else text + "-"
+    """The characters that a BPE token stands for; those within a word end in a hyphen. Of one that
+    the tokenizer does not know: its number."""
+    try:
+        text = _tokenizer().decode([token])
+    except KeyError:
+        return f"token {token}"
+    whole = text.endswith(" ") or text.startswith("<|")
+    return text.removesuffix(" ") if whole else f"{text}-"
 
 
 @cache

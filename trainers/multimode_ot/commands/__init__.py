@@ -14,6 +14,7 @@ from ..errors import Parser, one_line_errors
 INTERRUPTED = 128 + 2  # exit status, as shells have it
 COMMANDS = {
     "compare": "the table that compares methods, from a folder of results",
+    "explain": "what a finished run has learned: plans over images, words, diversity of modes",
     "export": "a folder of a finished run that a program can label pictures with",
     "methods": "all methods: what each trains, its settings, its published configs",
     "plot": "a chart for a paper: curves, bars or cost, as SVG, PNG or PDF",

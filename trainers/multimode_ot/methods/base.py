@@ -167,6 +167,11 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
         """
         return image, text
 
+    def learned_words(self) -> dict[str, Tensor]:
+        """The learned tokens that stand in the input layer of the text tower, where words stand:
+        `(b, w)` by the name of their prompt. None of them: an empty dictionary."""
+        return {}
+
     def plans(self, image: Any, text: Any) -> Plans | None:
         """The transport plans that the logits of a batch are made of, for looking at them; out of
         what `image_features` and `class_features` returned. None: there are no plans."""

@@ -56,6 +56,9 @@ class CoCoOp(LearnedContext):
         n_ctx = len(words.split()) or self.cfg.N_CTX
         return ConditionalContextLearner(self.clip, n_ctx, words)
 
+    def learned_words(self) -> dict[str, Tensor]:
+        return {"context, before an image shifts it": self.prompt_learner.ctx}
+
     def class_features(self) -> tuple[()]:
         """Nothing: all that is known of the classes depends on the image."""
         return ()

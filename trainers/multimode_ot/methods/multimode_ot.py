@@ -27,7 +27,7 @@ from ..transport import (
 from ..transport.hierarchical import Head
 from ..transport.plans import Plans, plans_of_head
 from .base import LoadReport, PromptedCLIP, settings_path
-from .prompts import TEXT_MEMORY, MultiModePromptLearner
+from .prompts import TEXT_MEMORY, MultiModePromptLearner, by_mode
 
 
 class MultiModeOT(PromptedCLIP):
@@ -115,6 +115,9 @@ class MultiModeOT(PromptedCLIP):
         classes = PackedClasses(self.clip, classnames, prefixes, released)
         super().set_classes(classnames)
         self.classes = classes
+
+    def learned_words(self) -> dict[str, Tensor]:
+        return by_mode(self.prompt_learner.ctx)
 
     def remark_on(self, report: LoadReport) -> str:
         # Files of ours hold prompts alone; the released program saves the whole model.

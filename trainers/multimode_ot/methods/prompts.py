@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -44,9 +44,7 @@ class Prompts(NamedTuple):
 
 
 # ProGrad's, which its relatives' programs declare and do not read.
-UNREAD_LOSS: Mapping[str, Original] = {
-    f"LOSS.{key}": Original() for key in ("NAME", "T", "LAMBDA", "GM", "ALPHA")
-}
+UNREAD_LOSS = {f"LOSS.{key}": Original() for key in ("NAME", "T", "LAMBDA", "GM", "ALPHA")}
 
 
 def usual_words(value: Any) -> Any:
@@ -98,6 +96,11 @@ def initial_sentence(ctx_init: str, n_ctx: int) -> str:
 def placeholders(n_ctx: int) -> str:
     """A prefix of as many tokens as there are context vectors."""
     return " ".join([PLACEHOLDER] * n_ctx)
+
+
+def by_mode(contexts: Tensor) -> dict[str, Tensor]:
+    """The contexts of `N` prompts, `(N, b, w_t)`, by the prompts' names."""
+    return {f"prompt {n}": context for n, context in enumerate(contexts, start=1)}
 
 
 class ContextLearner(nn.Module):

@@ -89,6 +89,13 @@ class LearnedContext(SingleMode):
         """The prompts of all classes as embeddings `(K, L, w)`; without `sharing`."""
         return insert_context(self.embeddings, context)
 
+    def learned_words(self) -> dict[str, Tensor]:
+        context = self.prompts().text[0]
+        if context.ndim == 2:
+            return {"context": context}
+        own = enumerate(zip(self.classnames, context, strict=True), start=1)
+        return {f"context of class {k}, {name}": tokens for k, (name, tokens) in own}
+
     def features_behind(self, contexts: Tensor, deep: Sequence[Tensor] = ()) -> Tensor:
         """Normalised features of all classes behind each of `N` contexts `(N, b, w)`, with deep
         prompts likewise: `(K, N, d)`."""

@@ -22,7 +22,7 @@ from ..transport import Sinkhorn
 from ..transport.plans import LocalPlans, Plans
 from ..transport.token_level import LARGEST_COST, token_transport
 from .base import PromptedCLIP
-from .prompts import TEXT_MEMORY
+from .prompts import TEXT_MEMORY, by_mode
 
 # The released program's solver; its stopping rule spans the whole call.
 SOLVER = Sinkhorn(
@@ -68,6 +68,9 @@ class TransportedPrompts(PromptedCLIP):
         super().set_classes(classnames)
         self.register_buffer("embeddings", tokens.embeddings, persistent=False)
         self.register_buffer("eos", tokens.eos, persistent=False)
+
+    def learned_words(self) -> dict[str, Tensor]:
+        return by_mode(self.prompt_learner.ctx)
 
     def class_features(self) -> Tensor:
         """`(K, N, d)`, not normalised."""
