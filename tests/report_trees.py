@@ -76,8 +76,6 @@ def finished_run(
     if data_root is not None:
         result["places"] = {"data_root": str(data_root)}
     (place / "run.json").write_text(json.dumps(record))
-    # What the record lacks, such as fingerprints, tables must not look for: so it is not `made_of`
-    # of a run that is compared, but what pages need.
     result.setdefault("made_of", whole_record(method, settings, classes))
     (place / "results.json").write_text(json.dumps(result))
     (place / "log.txt").write_text(log_text(epochs, terms))

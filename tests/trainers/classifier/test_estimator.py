@@ -339,6 +339,34 @@ def test_a_stranger_is_fitted_by_what_it_borrows_and_loaded_by_its_file(
     assert Classifier.load(tmp_path / "saved", method_file=str(file)).method == "Mine"
 
 
+def test_one_without_a_recipe_is_fitted_by_a_yaml_and_loaded_all_the_same(
+    files, tmp_path, monkeypatch
+):
+    from multimode_ot import add_method_file, methods
+
+    monkeypatch.setattr(methods, "_of_files", {})
+    file, config = tmp_path / "mine.py", tmp_path / "mine.yaml"
+    file.write_text(
+        "from multimode_ot.methods.coop import CoOp\nclass Own(CoOp):\n    name = 'Own'\n"
+    )
+    config.write_text("INPUT: {TRANSFORMS: [normalize]}\nTRAINER: {OWN: {N_CTX: 2, PREC: fp32}}\n")
+    add_method_file(str(file))
+    with pytest.raises(ValueError, match="Own has no published recipe: give a YAML file as config"):
+        quick("Own").fit(*files)
+    made = quick("Own", config=config).fit(*files)
+    made.save(tmp_path / "saved", class_features=True)
+    loaded = Classifier.load(tmp_path / "saved")
+    assert np.array_equal(loaded.predict_proba(files[0]), made.predict_proba(files[0]))
+
+
+def test_templates_of_a_published_data_set_are_taken_and_kept(files, tmp_path):
+    made = quick("VPT", settings={"DATASET.NAME": "OxfordPets"}).fit(*files)
+    plain = quick("VPT").fit(*files)
+    assert made.model_.dataset == "OxfordPets" and plain.model_.dataset is None
+    made.save(tmp_path / "saved")
+    assert Classifier.load(tmp_path / "saved").model_.dataset == "OxfordPets"
+
+
 # Refused
 
 
@@ -362,9 +390,14 @@ def test_a_stranger_is_fitted_by_what_it_borrows_and_loaded_by_its_file(
         ({"settings": {"N_CTX": "four"}}, "TRAINER.COOP.N_CTX 'four'"),
         ({"settings": {"N_CTX": 0}}, "TRAINER.COOP.N_CTX 0: must be at least 1"),
         ({"settings": {"INPUT.TRANSFORMS": ["flip"]}}, "INPUT.TRANSFORMS 'flip' is unknown"),
-        ({"settings": {"INPUT.RRCROP_SCALE": (2.0, -1.0)}}, "INPUT makes no transform"),
+        (
+            {"settings": {"INPUT.TRANSFORMS": ["gaussian_blur"], "INPUT.GB_K": 2}},
+            "INPUT makes no transform: Kernel size value should be an odd",
+        ),
         ({"settings": {"INPUT.AS_SEEN": "maybe"}}, "INPUT.AS_SEEN 'maybe'"),
         ({"config": "nowhere.yaml"}, "no config file nowhere.yaml"),
+        ({"device": "cuda:99"}, "device 'cuda:99': "),
+        ({"device": "gpu"}, "device 'gpu': "),
         ({"precision": "fp8"}, "TRAINER.COOP.PREC 'fp8'"),
         ({"classnames": ["a", "b"]}, "2 names for 3 different labels"),
         ({"classnames": {"one": "1"}}, "no name for the labels"),
@@ -404,6 +437,12 @@ def test_pictures_and_labels_that_are_none_are_refused(images, labels, words):
     with pytest.raises((ValueError, OSError)) as error:
         quick().fit(images, labels)
     assert words in str(error.value)
+
+
+def test_a_picture_that_cannot_be_read_is_named_where_it_is_to_be_labelled(fitted, files):
+    for read in (fitted.predict, fitted.predict_proba):
+        with pytest.raises(OSError, match=r'Cannot read the image "gone\.png"'):
+            read([*files[0][:3], "gone.png"])
 
 
 def test_validation_pictures_of_unknown_classes_are_refused(files):

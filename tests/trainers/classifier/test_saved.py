@@ -93,6 +93,22 @@ def test_named_tuples_with_masks_come_back_as_such(folder, model):
     assert found.inp.SIZE == (32, 32) and found.as_seen
 
 
+@pytest.mark.parametrize(("there", "here"), [("bf16", "fp32"), ("fp32", "bf16"), ("bf16", "bf16")])
+def test_class_features_of_another_precision_are_widened_or_made_anew(tmp_path, there, here):
+    model = CASE.as_trained(PREC=there)
+    save(model, tmp_path / "saved", class_features=True)
+    settings = json.loads((tmp_path / "saved" / CONTENT).read_text())["settings"]
+    change(tmp_path / "saved", settings=settings | {"PREC": here})
+    found = read(tmp_path / "saved")
+    images = CASE.images()
+    if here != there == "fp32":
+        assert found.class_features is None
+        return
+    with torch.no_grad():
+        logits_here = found.model(images, found.class_features)
+        assert torch.allclose(logits_here, model(images), rtol=0.02, atol=1)
+
+
 def test_labels_may_be_others_than_the_names(model, tmp_path):
     save(model, tmp_path / "saved", labels=[7, 3, 1][: len(model.classnames)] + [9] * 0)
     assert read(tmp_path / "saved").labels == [7, 3, 1]

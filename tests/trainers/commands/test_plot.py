@@ -1,5 +1,8 @@
 """`multimode-ot plot`: what it writes, and what it refuses."""
 
+import subprocess
+import sys
+
 import pytest
 from multimode_ot.commands import main
 from result_trees import base2new, fewshot
@@ -31,6 +34,22 @@ def test_each_kind_is_written(runs, kind, tmp_path, capsys):
     main(["plot", str(runs), "--kind", kind, "--out", str(out)])
     assert capsys.readouterr().out.startswith(f"{out}: Pets")
     assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize(
+    "words", [["plot", "--kind", "bars", "--out", "a.png"], ["report"]], ids=["plot", "report"]
+)
+def test_without_matplotlib_it_is_said_how_to_get_it(runs, words):
+    program = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from multimode_ot.commands import main; main(sys.argv[1:])"
+    )
+    call = [sys.executable, "-c", program, words[0], str(runs), *words[1:]]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=runs)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "needs Matplotlib, which is not installed" in line
+    assert line.endswith('pip install "multimode-ot[report]"')
 
 
 def test_methods_are_chosen_as_compare_does(runs, tmp_path, capsys):

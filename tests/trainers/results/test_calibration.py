@@ -25,3 +25,8 @@ def test_every_image_is_in_one_bin():
     assert sum(b.images for b in bins) == 3
     assert bins[-1].images == 2 and bins[-1].accuracy == 50
     assert bins[-1].confidence == pytest.approx(97.45)
+
+
+def test_a_confidence_on_an_edge_is_in_the_lower_bin():
+    (at_a_fifth,) = (b for b in bins_of([Prediction("a", 0, 0, 0.2)]) if b.images)
+    assert (at_a_fifth.low, at_a_fifth.high) == (pytest.approx(100 * 2 / 15), 20)

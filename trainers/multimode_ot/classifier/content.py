@@ -31,6 +31,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "batch_size": int,
     "backbone": dict,
     "confidence": dict,
+    "computed_in": str,
     "class_features": (dict, type(None)),
     "versions": dict,
 }

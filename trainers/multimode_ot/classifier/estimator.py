@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,12 @@ from torch import Tensor
 
 from ..backbone.clip import load_clip
 from ..methods import find_method, own_name
-from ..training import transforms
+from ..training.labelling import Labeller
 from ..training.pictures import Picture
-from .fitting import Labelled, logits_of, reads_as_seen
-from .inputs import Names, Pictures, batches_in_order, labels_of, listed, names_of
+from .fitting import Labelled, reads_as_seen
+from .inputs import Names, labels_of, listed, names_of
 from .options import Options, fit_stages, place
-from .recipe import whole_config
+from .recipe import plain_config
 from .saved import Clip, Saved, backbone_record, read_saved, write_saved
 
 
@@ -47,7 +48,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             epoch, and which are not trained on; `fit` also takes pictures of their own.
         best_epoch: keep the weights of the epoch with the best accuracy on these.
         patience: stop after so many epochs without a better one, and keep the best.
-        workers: processes that load pictures.
+        workers: processes that load pictures for the training, and threads for labelling.
         verbose: show a bar.
         random_state: a whole number, `numpy.random.RandomState`, or None: another one each time.
 
@@ -119,7 +120,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError, OSError: bad arguments, settings or pictures, by their names.
         """
-        options = Options(**self.get_params(deep=False))
+        options = Options(**{field.name: getattr(self, field.name) for field in fields(Options)})
         options.check(validation is not None)
         find_method(own_name(self.method))
         pictures = listed(images)
@@ -155,12 +156,15 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, images: Iterable[Picture]) -> Tensor:
         check_is_fitted(self, "model_")
-        inp = self.cfg_.INPUT
-        transform, found = transforms.test_transform(inp), listed(images)
-        pictures = Pictures(found, [0] * len(found), transform, reads_as_seen(inp))
-        size = self.cfg_.DATALOADER.TEST.BATCH_SIZE
-        loader = batches_in_order(pictures, size, self.workers, torch.Generator())
-        return logits_of(self.model_, loader, self._class_features()).float()
+        inp, size = self.cfg_.INPUT, self.cfg_.DATALOADER.TEST.BATCH_SIZE
+        text = self._class_features()
+        labeller = Labeller(self.model_, inp, reads_as_seen(inp), size, text)
+        found = []
+        for batch in labeller.label(listed(images), workers=self.workers or None):
+            for _, error in batch.unreadable:
+                raise error
+            found.append(batch.logits)
+        return torch.cat(found)
 
     def _forget(self) -> None:
         self._kept: tuple[Any, Any] = (None, None)
@@ -252,7 +256,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
         labels, names = saved.labels, saved.model.classnames
         if labels != names:
             self.classnames = dict(zip(labels, names, strict=True))
-        cfg = whole_config(kind, saved.model.clip)
+        cfg = plain_config(kind, saved.model.clip)
+        cfg.DATASET.NAME = content["dataset"] or ""
         cfg.TRAINER[kind.name.upper()] = saved.model.cfg
         cfg.DATALOADER.TEST.BATCH_SIZE = content["batch_size"]
         cfg.INPUT.update(saved.inp)

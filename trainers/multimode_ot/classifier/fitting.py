@@ -71,12 +71,7 @@ class Fit:
 
     def run(self) -> PromptedCLIP:
         """Train; draws from the global generators."""
-        cfg, method = self.cfg, self.method
-        pipelines = {
-            True: transforms.train_transform(cfg.INPUT),
-            False: transforms.test_transform(cfg.INPUT),
-        }
-        self._try(pipelines)
+        cfg, method, pipelines = self.cfg, self.method, self._pipelines()
         self.model = build_model(method.name, self.clip, self.classnames, cfg, self.device)
         if self.initial is not None:
             self.model.load_prompts(self.initial)
@@ -85,16 +80,20 @@ class Fit:
             self._train(self._prepare(pipelines))
         return self.model.eval()
 
-    def _try(self, pipelines: Mapping[bool, Any]) -> None:
-        """Refuse settings of `INPUT` that torchvision does not take. Python's and NumPy's draws
-        stay made, since a host makes them, too."""
-        picture = Image.new("RGB", tuple(2 * edge for edge in reversed(self.cfg.INPUT.SIZE)))
-        for pipeline in pipelines.values():
-            try:
+    def _pipelines(self) -> dict[bool, Any]:
+        """Augmented, or not; tried, as a host does, whose draws of Python's and NumPy's generators
+        stay made."""
+        inp, found = self.cfg.INPUT, {}
+        picture = Image.new("RGB", tuple(2 * edge for edge in reversed(inp.SIZE)))
+        try:
+            for augmented in (True, False):
+                build = transforms.train_transform if augmented else transforms.test_transform
+                found[augmented] = build(inp)
                 with torch.random.fork_rng(devices=[]):
-                    pipeline(picture)
-            except Exception as error:  # torchvision has no common type for what it refuses
-                raise ValueError(f"INPUT makes no transform: {error}") from error
+                    found[augmented](picture)
+        except Exception as error:  # torchvision has no common type for what it refuses
+            raise ValueError(f"INPUT makes no transform: {error}") from error
+        return found
 
     def _prepare(self, pipelines: Mapping[bool, Any]) -> Prepared:
         cfg, model, workers = self.cfg, self.model, self.workers
@@ -180,10 +179,17 @@ class Fit:
                 sums[name] = sums.get(name, 0.0) + value
         return {name: value / len(ready.loader) for name, value in sums.items()}
 
+    @torch.no_grad()
     def _accuracy(self) -> float:
         """On the validation images, per cent."""
-        found, labels = logits_of(self.model, self.val_loader), self.val and self.val.labels
-        return 100 * float((found.argmax(-1).cpu() == torch.tensor(labels)).double().mean())
+        model = self.model
+        model.prompt_learner.eval()
+        text, hits, count = model.class_features(), 0, 0
+        for batch in self.val_loader or ():
+            images, labels = images_and_labels(batch, model.device)
+            hits += int((model(images, text).argmax(-1) == labels).sum())
+            count += len(labels)
+        return 100 * hits / count
 
 
 def reads_as_seen(inp: CfgNode) -> bool:
@@ -191,14 +197,6 @@ def reads_as_seen(inp: CfgNode) -> bool:
     if inp.AS_SEEN not in ("auto", "yes", "no"):
         raise ValueError(f"INPUT.AS_SEEN {inp.AS_SEEN!r}: must be 'auto', 'yes' or 'no'")
     return inp.AS_SEEN != "no"
-
-
-@torch.no_grad()
-def logits_of(model: PromptedCLIP, loader: Any, class_features: Any = None) -> Tensor:
-    """`(N, K)`, on the CPU; what does not depend on the image is computed once."""
-    model.prompt_learner.eval()
-    text = model.class_features() if class_features is None else class_features
-    return torch.cat([model(batch["img"].to(model.device), text).cpu() for batch in loader])
 
 
 @contextmanager

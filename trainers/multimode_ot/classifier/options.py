@@ -18,6 +18,7 @@ from ..methods.base import PromptedCLIP, settings_path
 from ..methods.build import settings_of
 from ..methods.stages import Stage
 from ..training.checks import check_all_settings, try_settings
+from ..training.machine import choose_device
 from .fitting import Fit, Labelled, reads_as_seen, seeded
 from .inputs import few_shot, held_out
 from .recipe import whole_config
@@ -149,8 +150,11 @@ def fit_stages(
 
 
 def place(device: str | torch.device | None) -> torch.device:
-    """The device that is asked for, or CUDA if there is any."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """The device that is asked for, or CUDA if there is any; `ValueError` if it is not here."""
+    try:
+        return choose_device(str(device or "auto"))
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("--")) from None
 
 
 def _is_whole(value: Any) -> bool:

@@ -70,6 +70,7 @@ OPTIM = {
     "WARMUP_MIN_LR": 1e-5,
     "WARMUP_RECOUNT": True,
 }
+ROOTS = ("INPUT", "OPTIM", "DATALOADER", "TRAINER", "DATASET")  # of whole keys
 BATCHES = ("DATALOADER.TRAIN_X.BATCH_SIZE", "DATALOADER.TEST.BATCH_SIZE")
 
 
@@ -91,13 +92,29 @@ def taken(method: type[PromptedCLIP]) -> Callable[[str], bool]:
     return is_taken
 
 
+def plain_config(method: type[PromptedCLIP], clip: CLIP) -> CfgNode:
+    """A config as a trainer has it before any file is merged, as far as a fit reads it."""
+    cfg = CfgNode({"INPUT": CfgNode(dict(INPUT)), "OPTIM": CfgNode(dict(OPTIM))})
+    add_shared_defaults(cfg)
+    cfg.DATASET.update(NAME="", NUM_SHOTS=-1)
+    cfg.DATALOADER = CfgNode({"TRAIN_X": CfgNode(), "TEST": CfgNode()})
+    cfg.DATALOADER.TRAIN_X.BATCH_SIZE = cfg.DATALOADER.TEST.BATCH_SIZE = 32
+    cfg.DATALOADER.K_TRANSFORMS = method.views
+    cfg.MODEL = CfgNode({"INIT_WEIGHTS": "", "BACKBONE": CfgNode({"NAME": clip.name})})
+    cfg.TEST = CfgNode({"SPLIT": "test", "FINAL_MODEL": "last_step", "NO_TEST": False})
+    node = add_defaults(CfgNode(), method.all_settings())
+    cfg.TRAINER = CfgNode({"NAME": method.name, method.name.upper(): node})
+    cfg.INPUT.SIZE = (clip.resolution, clip.resolution)
+    return cfg
+
+
 def whole_config(
     method: type[PromptedCLIP],
     clip: CLIP,
     config: str | None = None,
     *changes: Mapping[str, Any],
 ) -> CfgNode:
-    """A config as a trainer has it, as far as a fit reads it; later arguments win.
+    """`plain_config` with a recipe or a file, and changes, of which later ones win.
 
     Args:
         clip: has the size of the images. Without `config`, it also bounds how many layers are
@@ -108,16 +125,7 @@ def whole_config(
     Raises:
         OSError, ValueError: a file, key or value that is none, by its name.
     """
-    path = settings_path(method.name)
-    cfg = CfgNode({"INPUT": CfgNode(dict(INPUT)), "OPTIM": CfgNode(dict(OPTIM))})
-    add_shared_defaults(cfg)
-    cfg.DATASET.update(NAME="", NUM_SHOTS=-1)
-    cfg.DATALOADER = CfgNode({"TRAIN_X": CfgNode(), "TEST": CfgNode(), "K_TRANSFORMS": 1})
-    cfg.DATALOADER.TRAIN_X.BATCH_SIZE = cfg.DATALOADER.TEST.BATCH_SIZE = 32
-    cfg.MODEL = CfgNode({"INIT_WEIGHTS": "", "BACKBONE": CfgNode({"NAME": clip.name})})
-    cfg.TEST = CfgNode({"SPLIT": "test", "FINAL_MODEL": "last_step", "NO_TEST": False})
-    node = add_defaults(CfgNode(), method.all_settings())
-    cfg.TRAINER = CfgNode({"NAME": method.name, method.name.upper(): node})
+    path, cfg = settings_path(method.name), plain_config(method, clip)
     if config is None:
         merge_options(cfg, [word for pair in _recipe(method).items() for word in pair])
         limit_depths(cfg.TRAINER[method.name.upper()], clip, method.name)
@@ -127,10 +135,8 @@ def whole_config(
         merge_file(cfg, str(config), lambda key: not is_taken(key), originals)
     for settings in changes:
         for key, value in _flat(settings).items():
-            whole = key.split(".")[0] in ("INPUT", "OPTIM", "DATALOADER", "TRAINER")
+            whole = key.split(".")[0] in ROOTS
             merge_options(cfg, [key if whole else f"{path}.{key}", value])
-    cfg.INPUT.SIZE = (clip.resolution, clip.resolution)
-    cfg.DATALOADER.K_TRANSFORMS = method.views
     if cfg.MODEL.INIT_WEIGHTS:
         raise ValueError(
             f"{config} names initial weights ({cfg.MODEL.INIT_WEIGHTS}): a fit starts anew"

@@ -12,7 +12,6 @@ can be exchanged or edited alone.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from .content import (
     read_content,
     settings_node,
 )
+from .folders import require_replaceable, write_folder
 from .structures import flatten, rebuilt
 
 PROMPTS, FEATURES = "prompts.safetensors", "class_features.safetensors"
@@ -55,7 +55,8 @@ class Saved:
         inp: the node `INPUT` of the evaluation's transform.
         as_seen: whether pictures are read upright and on white.
         labels: what stands for each class, in the order of `model.classnames`.
-        class_features: `model.class_features()` as it was saved; None where it was not.
+        class_features: `model.class_features()` as it was saved; None where it was not, or where
+            the towers compute in half precision here and did in another there.
         content: of classifier.json.
     """
 
@@ -122,6 +123,7 @@ def write_saved(
             "is": "softmax of the logits, which have this scale but where a method learns its own",
             "logit_scale": float(model.logit_scale),
         },
+        "computed_in": computed_in(model),
         "class_features": plan,
         "versions": versions(),
     }
@@ -135,7 +137,7 @@ def write_saved(
             whole = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
             save_file(whole, place / name, {"content": digest(content)})
 
-    return _write_folder(folder, fill)
+    return write_folder(folder, fill)
 
 
 def read_saved(
@@ -193,13 +195,26 @@ def read_saved(
             content["dataset"],
         )
     _load(model, state, content, folder / PROMPTS)
-    moved = {name: tensor.to(device) for name, tensor in features.items()}
+    usable = {name: _as_computed(tensor, model) for name, tensor in features.items()}
+    in_half_here_alone = model.in_half and computed_in(model) != content["computed_in"]
     try:
-        class_features = rebuilt(plan, moved, kind) if plan else None
+        class_features = None if in_half_here_alone or not plan else rebuilt(plan, usable, kind)
     except ValueError as error:
         raise ValueError(f"{file}: class_features: {error}") from None
     as_seen = content["preprocessing"]["as_seen"]
     return Saved(model.eval(), inp, as_seen, content["labels"], class_features, content)
+
+
+def computed_in(model: PromptedCLIP) -> str:
+    """What the towers compute in, such as `float32`."""
+    return str(model.precision.weights).removeprefix("torch.")
+
+
+def _as_computed(tensor: Tensor, model: PromptedCLIP) -> Tensor:
+    """On the model's device; wider where half precision was saved and is not computed in."""
+    tensor = tensor.to(model.device)
+    half = tensor.is_floating_point() and tensor.dtype.itemsize < torch.float32.itemsize
+    return tensor.float() if half and not model.in_half else tensor
 
 
 def _class_ids(model: PromptedCLIP) -> list[str] | None:
@@ -219,38 +234,6 @@ def _features_of(model: PromptedCLIP) -> tuple[Any, dict[str, Tensor]]:
             "on the image, so the text tower is needed for each"
         )
     return plan, tensors
-
-
-def require_replaceable(folder: Path) -> None:
-    """Raise `FileExistsError` where a folder or file is that `write_saved` would not replace."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file: a classifier is saved as a folder")
-    if any(folder.iterdir()) and not (folder / CONTENT).is_file():
-        raise FileExistsError(
-            f"{folder} is there and holds no saved classifier (no {CONTENT}): choose another folder"
-        )
-
-
-def _write_folder(folder: Path, fill: Any) -> Path:
-    """Let `fill` make the files in a folder beside, then put that in place in one step."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (
-        folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old")
-    )
-    try:
-        partial.mkdir()
-        fill(partial)
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for rest in (partial, old):
-            shutil.rmtree(rest, ignore_errors=True)
-    return folder
 
 
 def _read_tensors(file: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:

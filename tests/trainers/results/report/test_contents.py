@@ -41,6 +41,7 @@ def test_their_pictures_and_numbers_are_in_the_page(tmp_path):
     page = page_of(tmp_path)
     assert "Row sums are flat." in page.text and "0.9877" in page.text
     assert "photo (0.500)" in page.text
+    assert "digits/0/0000.png: Map of a class" in page.text
     assert "map of <b>zero</b>" in [image["alt"] for image in page.all("img")]
 
 

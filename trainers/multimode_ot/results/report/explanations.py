@@ -45,8 +45,8 @@ class Explanations:
                 left_out += 1
                 continue
             self.left -= 1
-            title = str(figure.get("title") or image)
-            alt = str(figure.get("alt") or title)
+            title = ": ".join(filter(None, (image, str(figure.get("title") or ""))))
+            alt = str(figure.get("alt") or title or file.name)
             figures.append((inline_image(file.read_bytes()), alt, title))
         if left_out:
             remarks.append(f"{left_out} more pictures are in {(run.place / PLACE).parent}.")
