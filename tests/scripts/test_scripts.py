@@ -1,5 +1,6 @@
 """The shell scripts as a user calls them."""
 
+import csv
 import json
 import os
 import re
@@ -136,24 +137,64 @@ def test_a_wrong_call_is_one_clear_error(name, arguments, words, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-def test_the_readmes_three_commands_take_a_folder_of_pictures_to_a_table(tmp_path):
+@pytest.fixture
+def own_pictures(tmp_path):
+    """Folders as in the README, of squares of three colours."""
     rng = np.random.default_rng(0)
     for label, name in enumerate(("red_square", "green_square", "blue_square")):
         folder = tmp_path / "my_pictures" / name
         folder.mkdir(parents=True)
-        for i in range(8):
+        (tmp_path / "new_pictures").mkdir(exist_ok=True)
+        for i in range(9):
             pixels = rng.integers(0, 80, (40, 50, 3), dtype=np.uint8)
             pixels[8:30, 10:40, label] = 255
-            Image.fromarray(pixels).save(folder / f"{i}.png")
+            file = folder / f"{i}.jpg" if i else tmp_path / "new_pictures" / f"{name}.jpg"
+            Image.fromarray(pixels).save(file)
+    return tmp_path
+
+
+def readmes(language):
+    """What the README does with one's own images."""
     readme = (CHECKOUT / "README.md").read_text()
     section = readme[readme.index("## Your own images") :]
-    commands = re.search(r"```bash\n(.*?)```", section, re.DOTALL)[1].strip().splitlines()
+    return section, re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1].strip()
+
+
+def labelled(folder):
+    with (folder / "labels.csv").open(newline="") as file:
+        return {path: label for path, label, *_ in csv.reader(file) if path != "path"}
+
+
+@pytest.mark.slow
+def test_the_readmes_three_commands_take_a_folder_of_pictures_to_labels_of_new_ones(own_pictures):
+    section, block = readmes("bash")
+    compare = re.search("`(METHODS=[^`]*compare.sh[^`]*)`", section)[1]
+    commands = block.splitlines()
     assert len(commands) == 3
-    for command in commands:
+    for command in (*commands, compare.replace("METHODS", "DATA=my_pictures CONFIG=demo METHODS")):
         # The README's commands run in the checkout; here its scripts are called from elsewhere.
         command = command.replace("scripts/", f"{CHECKOUT}/scripts/")
-        done = bash(command, tmp_path, OUTPUT="output")
+        done = bash(command, own_pictures, OUTPUT="output")
         assert done.returncode == 0, done.stdout + done.stderr
     for method in ("ZeroshotCLIP", "CoOp", "ALIGN"):
-        assert re.search(rf"\| {method} +\| .*\d\d\.\d\d", done.stdout)
+        assert re.search(rf"{method} +.*\d\d\.\d\d", done.stdout)
+    names = {"red_square", "green_square", "blue_square"}
+    assert labelled(own_pictures).keys() == {f"new_pictures/{name}.jpg" for name in names}
+    assert set(labelled(own_pictures).values()) <= names
+
+
+@pytest.mark.slow
+def test_so_do_its_ten_lines_of_python(own_pictures):
+    _, code = readmes("python")
+    assert len([line for line in code.splitlines() if line]) == 10
+    (own_pictures / "ten.py").write_text(code.replace("ViT-B/16", "demo-vit"))
+    done = bash("python ten.py", own_pictures)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = {"red_square", "green_square", "blue_square"}
+    assert labelled(own_pictures).keys() == {f"new_pictures/{name}.jpg" for name in names}
+    assert set(labelled(own_pictures).values()) <= names
+    assert sorted(os.listdir(own_pictures / "my_classifier")) == [
+        "classifier.json",
+        "prompts.safetensors",
+    ]
+
