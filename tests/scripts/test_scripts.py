@@ -197,4 +197,3 @@ def test_so_do_its_ten_lines_of_python(own_pictures):
         "classifier.json",
         "prompts.safetensors",
     ]
-

@@ -465,7 +465,7 @@ def test_a_picture_that_cannot_be_read_is_named_where_it_is_to_be_labelled(fitte
 
 
 def test_so_is_one_that_a_process_of_its_own_was_to_load(files):
-    with pytest.raises(OSError, match='^Cannot read the image "gone') as error:
+    with pytest.raises(OSError, match=r'^Cannot read the image "gone') as error:
         quick(workers=1).fit([*files[0][:-1], "gone.png"], files[1])
     assert "\n" not in str(error.value)
 
