@@ -110,6 +110,19 @@ def all_runs(output: Path) -> list[Run]:
     return sorted(found, key=lambda run: run.order)
 
 
+def places_apart(runs: Iterable[Run]) -> dict[Path, str]:
+    """Of runs with the same name, the folders that tell them apart, by their places."""
+    named: dict[tuple[str, str], list[Path]] = {}
+    for run in runs:
+        named.setdefault((run.part, run.name), []).append(run.place)
+    found = {}
+    for places in named.values():
+        shared = set.intersection(*(set(place.parts) for place in places))
+        for place in places:
+            found[place] = "/".join(part for part in place.parts if part not in shared)
+    return found
+
+
 def visible(output: Path, pattern: str) -> list[Path]:
     """Files of a name, none of them in a hidden folder."""
     return [
