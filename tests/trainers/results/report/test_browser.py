@@ -167,6 +167,22 @@ def test_hostile_names_are_text(page):
     assert axis.count() == 1
 
 
+def test_a_name_of_another_direction_turns_no_number(browser, tmp_path):
+    place = "fewshot/digits/shots_4/CoOp/demo/seed1"
+    names = ("\u202ezero", "\u05d0\u05d7\u05ea", "\u0627\u062b\u0646\u0627\u0646")
+    finished_run(tmp_path, place, classes=names)
+    main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")])
+    page = browser.new_page()
+    page.goto((tmp_path / "r.html").as_uri())
+    open_all(page)
+    left_of = """(item) => { const name = item.querySelector('bdi'), range = new Range();
+        range.selectNode(item.lastChild);
+        return name.getBoundingClientRect().right <= range.getBoundingClientRect().left + 1; }"""
+    items = page.locator(".examples li").all()
+    assert items and all(item.evaluate(left_of) for item in items)
+    page.close()
+
+
 def wait_until(page, expression, value):
     """Ask until the answer is right; the page's policy lets no library do so."""
     for _ in range(100):

@@ -46,7 +46,7 @@ def learning_curves(epochs: Epochs, name: str) -> Chart:
         )[0]  # fmt: skip
         figure.subplots_adjust(wspace=0.32)
         for i, term in enumerate(losses):
-            style = {"marker": alone} | _of_term(i, len(epochs.numbers))
+            style = {"marker": alone, **_of_term(i, len(epochs.numbers))}
             axes[0].plot(*epochs.curve(term), label=shown_name(term, 30, 1), **style)
         axes[0].set_title("loss", loc="left")
         if has_accuracy:
