@@ -7,7 +7,7 @@ import pytest
 from html_page import Page
 from multimode_ot.commands import main
 from multimode_ot.commands.compare import table
-from multimode_ot.results.report.comparisons import SPENT, comparisons, missing_cells
+from multimode_ot.results.report.comparisons import ACROSS, SPENT, comparisons, missing_cells
 from multimode_ot.results.report.report import Report
 from pictures import png
 from report_trees import (
@@ -268,3 +268,17 @@ def test_an_image_that_swells_is_not_read(tmp_path, recwarn):
         file.write_bytes(png(10_000, 10_000, 1, 0, bytes(1251 * 10_000)))
     assert "are not readable below" in page_of(output).text
     assert not recwarn
+
+
+def test_a_wide_table_is_on_paper_in_pieces_that_leave_nothing_out(tmp_path):
+    for dataset in ("Pets", "Cars", "Digits"):
+        for subset in ("base", "new"):
+            base2new(tmp_path, "CoOp", subset, dataset=dataset)
+    (found,) = comparisons(tmp_path, lambda method: False)
+    whole = found.tables[0]
+    assert all(len(sheet.headings) <= ACROSS for sheet in whole.sheets)
+    assert [name for sheet in whole.sheets for name, _ in sheet.groups] == [
+        name for name, _ in whole.groups
+    ]
+    entries = [entry for sheet in whole.sheets for entry in dict(sheet.rows)["CoOp"]]
+    assert entries == dict(whole.rows)["CoOp"]
