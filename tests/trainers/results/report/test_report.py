@@ -1,5 +1,6 @@
 """The report on a tree of runs: what is in the page, and what of a run is named when it lacks."""
 
+import os
 import re
 from itertools import pairwise
 
@@ -211,6 +212,20 @@ class TestCommand:
         (tmp_path / "fewshot" / "results.json").write_text("{")
         assert "results.json is not a results file" in refused(capsys, "report", tmp_path)
         assert not list(tmp_path.rglob("*.htm*")) + list(tmp_path.rglob(".*.tmp"))
+
+
+def test_a_folder_that_may_not_be_read_is_no_missing_one(tmp_path, monkeypatch, capsys):
+    for seed in (1, 2):
+        finished_run(tmp_path, f"fewshot/digits/shots_4/CoOp/demo/seed{seed}", seed=seed)
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("seed2"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert "seed2" in refused(capsys, "report", tmp_path, "--out", tmp_path / "r.html")
 
 
 def test_only_zero_shot_runs_make_a_report(tmp_path):
