@@ -43,11 +43,11 @@ def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield partial
         if path.exists():
-            path.replace(old)
-        partial.replace(path)
+            path.rename(old)
+        partial.rename(path)
     finally:
         if old.exists() and not path.exists():
-            old.replace(path)
+            old.rename(path)
         for folder in (partial, old):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -91,7 +91,14 @@ def options(method, settings):
     return [word for key, value in settings.items() for word in (f"{node}.{key}", value)]
 
 
-@pytest.mark.parametrize("name", CASES)
+# One of each kind in the ordinary run, all in the long one.
+ALIKE = ("MultiModeOT", "CoOp for fixed classes", "CoCoOp", "PLOT", "TCP", "MMA",
+         "gradient projection", "regularisers by their names", "features shuffled among passes",
+         "a cache that is tuned", "fitted at once, by a linear probe")  # fmt: skip
+NAMES = [pytest.param(n, marks=[pytest.mark.long] if n in ALIKE else []) for n in CASES]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_weights_and_confidences_are_the_trainers_to_the_bit(run, tmp_path, trainers, name):
     method, settings, epochs = CASES[name]
     run(method, *SHORT, "OPTIM.MAX_EPOCH", epochs, *options(method, settings))

@@ -17,7 +17,7 @@ STOPPING = 0.01
 
 
 def tolerance(model):
-    return STOPPING * float(model.logit_scale) if model.batch_dependence else ROUNDING
+    return STOPPING * float(model.logit_scale) if model.depends_on_batch() else ROUNDING
 
 
 def test_images_in_another_order_have_their_own_logits(case):

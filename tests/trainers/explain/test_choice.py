@@ -30,8 +30,10 @@ def test_half_are_wrong_as_far_as_there_are_so_many(right, wrong, count, expecte
         sum(p.right for p in choice.images),
         sum(not p.right for p in choice.images),
     ) == expected
-    assert f"{expected[1]} of the {wrong} wrongly" in choice.rule
+    assert f"{expected[1]} of the {wrong} wrongly predicted" in choice.rule
     assert f"{expected[0]} of the {right} rightly" in choice.rule
+    more = expected[1] / sum(expected) > wrong / (right + wrong)
+    assert ("more often than they occur" in choice.rule) == more
 
 
 def test_a_seed_chooses_and_the_order_is_the_file_s():

@@ -16,11 +16,11 @@ MODES = {  # textual, visual
 
 
 def test_cosines_are_means_over_what_is_there_of_each_pair():
-    features = torch.tensor([[[1.0, 0], [1, 0]], [[1, 0], [0, 1]], [[0, 1], [0, 1]]])
-    found = cosines(features)  # three modes, two images
-    assert found.matrix == [[1, 0.5, 0], [0.5, 1, 0.5], [0, 0.5, 1]]
-    assert found.mean == pytest.approx(1 / 3) and found.over == 2
-    assert (found.least, found.most) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+    features = torch.tensor([[[1.0, 0], [1, 0]], [[1, 0], [1, 0]], [[0, 1], [1, 0]]])
+    found = cosines(features)  # three modes, two images: in the second they are one
+    assert found.matrix == [[1, 1, 0.5], [1, 1, 0.5], [0.5, 0.5, 1]]
+    assert found.mean == pytest.approx(2 / 3) and found.over == 2
+    assert (found.least, found.most) == (pytest.approx(1 / 3), pytest.approx(1))
     assert cosines(features[:1]) is None
 
 

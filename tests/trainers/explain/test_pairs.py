@@ -70,6 +70,28 @@ def test_maps_are_those_of_the_plan_and_never_its_row_sums(monkeypatch, tmp_path
         assert values.shape == (PATCHES,) and values.std() > 1e-2 * abs(values.mean())
 
 
+def test_maps_are_drawn_in_units_in_which_the_independent_plan_is_one(monkeypatch, tmp_path):
+    """A token's map then is 1 everywhere; a share is the patch's mean cosine with all tokens."""
+    case, drawn = Case("MultiModeOT", changes=(("EPSILON", float("inf")),)), []
+    model = case.as_trained()
+    monkeypatch.setattr(
+        drawing, "draw_maps", lambda file, seen, panels, *rest, **more: drawn.append(panels)
+    )
+    (seen,) = see_images(model, case.images(1), [[1]])
+    draw_into(tmp_path, seen.pairs)
+    classes, modes, tokens = drawn
+    for panel in (p for row in tokens for p in row):
+        assert panel.values == pytest.approx([1] * PATCHES, abs=1e-3)
+    image, text = model.image_features(case.images(1)), model.class_features()
+    for m, row in enumerate(modes):
+        for n, panel in enumerate(row):
+            words = text.tokens[1, n][text.mask[1, n]]
+            cosines = (image.tokens[0, m, :PATCHES] @ words.T).mean(-1)
+            assert panel.values == pytest.approx(cosines.tolist(), abs=1e-3)
+    mean = sum(panel.values for row in modes for panel in row) / 16
+    assert classes[0][0].values == pytest.approx(mean, abs=1e-3)
+
+
 def test_all_numbers_of_a_pair_fit_each_other():
     case = Case("ALIGN")
     model = case.as_trained()
@@ -111,12 +133,29 @@ def test_every_method_shows_what_it_has_and_says_what_it_has_not(method, tmp_pat
         assert mapped == (method in MAPPED)
         said = remarks.on_plans(model, mapped)
         assert all(line.endswith(".") for line in said)
-        assert bool(said) == (not mapped or bool(model.batch_dependence))
+        assert bool(said) == (not mapped or bool(model.depends_on_batch()))
         if not has_plans(find_method(method)):
             assert said == [
                 f"{method} makes its logits without a transport plan: there is no plan, and no map "
                 "over the image."
             ]
+
+
+@pytest.mark.parametrize(
+    "changes, depends",
+    [
+        ({}, True),
+        ({"HEAD": "released"}, True),
+        ({"ALIGNMENT": "mean"}, True),
+        ({"ALIGNMENT": "mean", "BETA": 0.0}, False),
+        ({"TRANSPORT": "ct"}, False),
+        ({"TRANSPORT": "emd"}, False),
+    ],
+    ids=str,
+)
+def test_that_plans_depend_on_their_batch_is_said_where_they_do(changes, depends):
+    model = Case("MultiModeOT", changes=tuple(changes.items())).build().eval()
+    assert ("solved together" in " ".join(remarks.on_plans(model, True))) == depends
 
 
 def test_on_a_resnet_and_on_plot_nothing_lies_outside_of_the_image():
@@ -160,9 +199,9 @@ def test_plans_that_no_logit_is_made_of_say_so(alignment, afterwards, tmp_path, 
         "draw_maps",
         lambda file, seen, panels, label, title="", *a, **k: titles.append(title),
     )
-    draw_into(tmp_path, seen.pairs)
+    titles += [figure.title for figure in draw_into(tmp_path, seen.pairs)]
     said = [title for title in titles if "no logit is made of them" in title]
-    assert len(said) == (2 if afterwards else 0)
+    assert len(said) == (3 if afterwards else 0)  # of each figure of maps
 
 
 def test_conditional_transport_s_plans_are_shown_as_of_mass_one():
@@ -174,6 +213,25 @@ def test_conditional_transport_s_plans_are_shown_as_of_mass_one():
         assert [sum(m) + e for m, e in zip(maps, elsewhere, strict=True)] == pytest.approx(
             [1] * len(maps), abs=1e-4
         )
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"TRANSPORT": "emd"}, {"HEAD": "released"}, {"TRANSPORT": "ct"}], ids=str
+)
+def test_shares_are_called_mean_cosines_where_each_patch_has_the_same_mass(
+    changes, monkeypatch, tmp_path
+):
+    """Conditional transport gives some patches several times the mass of others."""
+    case, labels = Case("MultiModeOT", changes=tuple(changes.items())), []
+    (seen,) = see_images(case.as_trained(), case.images(1), [[0, 1]])
+    monkeypatch.setattr(
+        drawing, "draw_maps", lambda file, seen, panels, label, *a, **k: labels.append(label)
+    )
+    draw_into(tmp_path, seen.pairs)
+    shares = [label for label in labels if label.startswith("share")]
+    assert len(shares) == 3  # of the classes, and of each one's modes
+    given = changes.get("TRANSPORT") != "ct"  # marginals
+    assert {"mean cosine" in label for label in shares} == {given}
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,21 @@ def test_patches_come_before_the_visual_prompts(images):
     assert plans.local(*all_pairs(3, 3)).plan.shape == (9, 2, 3, 18, plans.solve_local.v.shape[2])
 
 
+@pytest.mark.parametrize("method", ["MultiModeOT", "PLOT"])
+@torch.no_grad()
+def test_patches_are_counted_row_by_row(method):
+    """As maps are laid over a picture: what is changed in one place moves that place's output
+    most."""
+    model, blank = prepared(method), torch.zeros(1, 3, 32, 32)
+    pair = torch.tensor([0, 1]), torch.tensor([0, 0])
+    for row, column in ((0, 3), (1, 2), (3, 0)):
+        changed = blank.clone()
+        changed[..., 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 3
+        plans = batch_plans(model, torch.cat([blank, changed]))
+        before, after = plans.local(*pair).similarity[:, 0, 0, : plans.patches]
+        assert (after - before).norm(dim=-1).argmax() == 4 * row + column
+
+
 @torch.no_grad()
 def test_class_features_of_earlier_give_the_same_plans(images):
     model = prepared("MultiModeOT", ALIGNMENT="prompt")

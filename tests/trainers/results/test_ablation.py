@@ -187,3 +187,10 @@ def test_few_shot_results_have_one_column(planted):
     few = [r | {"subset": "all"} for r in made if r["subset"] == "base"]
     records = ablation_records(ROWS, few, "fewshot")
     assert list(records[0]["accuracy"]) == ["16 shots"] == list(records[0]["minus_mean"])
+
+
+def test_what_is_rounded_to_zero_has_no_minus(planted):
+    _, made = planted
+    records = ablation_records(ROWS, made, "base2new")
+    records[0]["minus_mean"]["H"] |= {"difference": -0.001, "low": -0.004, "high": 0.004}
+    assert "+0.00 [+0.00, +0.00]" in render_ablation(records, "markdown")

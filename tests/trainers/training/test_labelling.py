@@ -30,7 +30,12 @@ def finish(run, method: str, folder: Path) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("method", BUILT_IN)
+# One of each kind in the ordinary run, all in the long one.
+KINDS = ("ZeroshotCLIP", "CoOp", "CoCoOp", "PLOT", "ALIGN", "TaskRes", "LPPP")
+METHODS = [pytest.param(m, marks=[] if m in KINDS else [pytest.mark.long]) for m in BUILT_IN]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_runs_test_pictures_get_the_labels_of_its_predictions(run, method, tmp_path):
     found = FinishedRun(finish(run, method, tmp_path))
     with found.predictions_file.open(newline="") as stream:

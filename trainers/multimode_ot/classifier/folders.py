@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ..files import whole_folder
 from .content import CONTENT
 
 
@@ -24,21 +23,7 @@ def require_replaceable(folder: Path) -> None:
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """Let `fill` make the files in a folder beside, then put that in place in one step; what was
-    there goes, or stays if it fails."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (
-        folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old")
-    )
-    try:
-        partial.mkdir()
+    """Let `fill` make the files of a folder, whole or not at all."""
+    with whole_folder(folder) as partial:
         fill(partial)
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for rest in (partial, old):
-            shutil.rmtree(rest, ignore_errors=True)
     return folder

@@ -159,11 +159,11 @@ def _labels(
     about: dict[str, Any] = {"run": str(args.run), "method": method.name}
     about |= {"classes": model.classnames, "confidence": CONFIDENCE, "batch_size": size}
     notes = [f"confidence: {CONFIDENCE}"]
-    if method.batch_dependence:
-        about["batch_dependence"] = method.batch_dependence
+    dependence = method.depends_on_batch()
+    if dependence:
+        about["batch_dependence"] = dependence
         notes.append(
-            f"logits depend on the other pictures of a batch (of {size} here):"
-            f" {method.batch_dependence}"
+            f"logits depend on the other pictures of a batch (of {size} here): {dependence}"
         )
     if method.new_is_zero_shot:
         about["new_is_zero_shot"] = True

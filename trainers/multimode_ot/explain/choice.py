@@ -35,7 +35,9 @@ def choose_images(predictions: Sequence[Prediction], count: int, seed: int) -> C
     picked = draw.sample(wrong, wanted) + draw.sample(right, min(len(right), count - wanted))
     rule = (
         f"{len(picked)} of {len(predictions)} test images, drawn with seed {seed}: {wanted} of the "
-        f"{len(wrong)} wrongly and {len(picked) - wanted} of the {len(right)} rightly predicted "
-        "ones, so wrong ones are shown more often than they occur"
+        f"{len(wrong)} wrongly predicted ones, {len(picked) - wanted} of the {len(right)} rightly "
+        "predicted ones"
     )
+    if wanted * len(predictions) > len(wrong) * len(picked):
+        rule += ", so wrong ones are shown more often than they occur"
     return Choice([predictions[i] for i in sorted(picked)], rule)

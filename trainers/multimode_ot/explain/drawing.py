@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from .figures import Panel, draw_maps, draw_matrices, draw_picture, shown
 from .pairs import Maps, Pair
 
 MASS = "mass × J  (1: independent plan)"
-SHARE = "share × J  (mean cosine)"
+SHARE, COSINE = "share × J", "  (mean cosine)"
 
 
 class Drawn(NamedTuple):
@@ -94,13 +94,14 @@ def _classes(folder: Path, prefix: str, seen: Seen, pairs: Sequence[tuple[Named,
         )
         for named, maps in pairs
     ]
-    draw_maps(folder / file, seen, [panels], SHARE)
+    draw_maps(folder / file, seen, [panels], _share(maps for _, maps in pairs))
     sentences = [
         f"{named.name} ({named.role}): {_extremes(maps.whole.patches, maps, seen)}"
         for named, maps in pairs
     ]
     alt = " ".join([_what_was_seen(seen), *sentences])
-    return Drawn(file, alt, "Map of each class, over all pairs of modes (c)")
+    solved = _solved(pairs[0][1])
+    return Drawn(file, alt, f"Map of each class, over all pairs of modes (c){solved}")
 
 
 def _modes(folder: Path, prefix: str, seen: Seen, named: Named, maps: Maps) -> Drawn:
@@ -123,7 +124,7 @@ def _modes(folder: Path, prefix: str, seen: Seen, named: Named, maps: Maps) -> D
     ]
     rows = [f"visual mode {m + 1}" for m in range(visual)]
     title = f"{shown(named.name)} ({named.role}){_solved(maps)}"
-    draw_maps(folder / file, seen, panels, SHARE, title, rows)
+    draw_maps(folder / file, seen, panels, _share([maps]), title, rows)
     apart = float((maps.shares.patches - maps.shares.patches.mean(0)).abs().max()) * maps.local
     alt = (
         f"{named.name} ({named.role}): maps of {visual} visual and {textual} textual modes. A map "
@@ -166,6 +167,11 @@ def _tokens(folder: Path, prefix: str, seen: Seen, named: Named, maps: Maps) -> 
         f"{named.name} ({named.role}). {' '.join(sentences)}",
         f"Where each {what}'s mass lies (a): {named.name} ({named.role})",
     )
+
+
+def _share(maps: Iterable[Maps]) -> str:
+    """What a bar of shares says: they are mean cosines where patches have the mass `1 / J`."""
+    return SHARE + COSINE * all(each.even for each in maps)
 
 
 def _scaled(values: Tensor, maps: Maps) -> np.ndarray:

@@ -26,7 +26,7 @@ def write_page(folder: Path, content: Mapping[str, Any]) -> Path:
     """
     html = render(
         TEMPLATE,
-        title=f"What {content['method']} learned",
+        title=f"{content['method']}, explained",
         content=content,
         facts=_facts(content),
         words=_words(content["words"]),

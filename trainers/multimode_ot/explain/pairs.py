@@ -20,6 +20,7 @@ from .maps import token_maps as maps_of_tokens
 from .plans import batch_plans, class_side
 
 DIGITS = 6
+UNEVEN = 0.05  # of a plan's mass; solvers that were given marginals leave less of it misplaced
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Maps:
     """Attributes:
     columns: what the columns of the local plans are, for each textual mode.
     kind: `tokens` or `prompts`.
-    local: `J`; rows of local plans have the mass `1 / J`.
+    local: `J`.
+    even: whether rows of local plans have the mass `1 / J`, as all do but conditional transport's.
     afterwards: no logit is made of these plans.
     tokens: map (a) of each pair of modes; `together`: averaged over visual modes.
     shares: map (b); `whole`: map (c).
@@ -36,6 +38,7 @@ class Maps:
     columns: list[list[str]]
     kind: str
     local: int
+    even: bool
     afterwards: bool
     tokens: TokenMaps
     together: TokenMaps
@@ -162,6 +165,7 @@ def _maps(
                 columns=model.columns(index),
                 kind=plans.columns,
                 local=plan.shape[-2],
+                even=_is_even(plan),
                 afterwards=plans.afterwards,
                 tokens=tokens,
                 together=over_visual_modes(tokens, weights),
@@ -170,6 +174,11 @@ def _maps(
             )
         )
     return found
+
+
+def _is_even(plan: Tensor) -> bool:
+    rows = plan.sum(-1)
+    return bool((rows - 1 / rows.shape[-1]).abs().sum(-1).max() < UNEVEN)
 
 
 def of_mass_one(plan: Tensor) -> Tensor:

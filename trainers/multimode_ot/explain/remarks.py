@@ -49,10 +49,11 @@ def on_plans(model: PromptedCLIP, mapped: bool) -> list[str]:
             f"The plans of {name} lie between visual and textual prompts; no patch of the image is "
             "in them, so there are no maps."
         )
-    if model.batch_dependence:
+    dependence = model.depends_on_batch()
+    if dependence:
         said.append(
             f"A plan of {name} depends slightly on which images are solved together "
-            f"({model.batch_dependence}): those shown were solved for these images together, those "
+            f"({dependence}): those shown were solved for these images together, those "
             "of the statistics in the evaluation's batches."
         )
     return said

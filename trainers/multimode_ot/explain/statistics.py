@@ -155,14 +155,13 @@ def plan_statistics(
     Raises:
         ValueError: there is no batch.
     """
-    if not has_plans(type(model)):
-        return None
     values: dict[str, list[Tensor]] = defaultdict(list)
     afterwards = {}
-    text = class_side(model)
+    text = class_side(model) if has_plans(type(model)) else None
     for images, labels in batches:
         plans = batch_plans(model, images.to(model.device), text)
-        assert plans is not None
+        if plans is None:
+            return None
         afterwards = {PROMPT: False, LOCAL: plans.afterwards}
         for name, column in _columns(plans, labels.to(model.device)).items():
             values[name].append(column.cpu())
@@ -216,9 +215,7 @@ def _summarised(values: Mapping[str, Tensor], afterwards: Mapping[str, bool]) ->
     def per_cent(name: str) -> float:
         return 100 * float(values[name].double().mean())
 
-    def replaced(name: str) -> Replaced | None:
-        if f"{name} right" not in values:
-            return None
+    def replaced(name: str) -> Replaced:
         return Replaced(per_cent(f"{name} right"), per_cent(f"{name} changed"))
 
     def summaries(level: str, kind: str) -> dict[str, Summary]:
@@ -234,14 +231,13 @@ def _summarised(values: Mapping[str, Tensor], afterwards: Mapping[str, bool]) ->
         for level in (PROMPT, LOCAL)
         if f"{level} entropy true" in values
     }
-    independent = replaced("independent")
-    assert independent is not None
+    everywhere = "all_independent"
     return PlanStatistics(
         images=len(values["right"]),
         accuracy=per_cent("right"),
         levels=levels,
-        independent=independent,
-        all_independent=replaced("all_independent"),
+        independent=replaced("independent"),
+        all_independent=replaced(everywhere) if f"{everywhere} right" in values else None,
     )
 
 

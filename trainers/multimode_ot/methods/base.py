@@ -57,7 +57,7 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
         learned: the sides whose features depend on it, of "text" and "image".
         views: how many augmentations of an image a training step wants; `Seen` has the others.
         batch_dependence: how an evaluated image's logits depend on the others of its batch, beyond
-            rounding; "" if they do not.
+            rounding; "" if they do not, whatever the settings (`depends_on_batch`).
         stages: the runs that train it, in their order, which the scripts chain; none: one run.
         no_new_classes: why classes without training images are nothing to it, as the end of a
             sentence; "" where it can be tested on them.
@@ -181,6 +181,10 @@ class PromptedCLIP(ForwardPass, FitsBackbone, FrozenFeatures, ABC):
         """What the columns of a class's local plans are, for each of its modes: the tokens' words,
         or the prompts. Of padding there is none."""
         return []
+
+    def depends_on_batch(self) -> str:
+        """`batch_dependence` with the settings that there are."""
+        return self.batch_dependence
 
     def loss_terms(self, seen: Seen) -> dict[str, Tensor]:
         """The loss of a batch as named scalars; their sum, with those of the regularisers, is

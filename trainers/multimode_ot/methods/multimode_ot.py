@@ -36,7 +36,7 @@ class MultiModeOT(PromptedCLIP):
     name = "MultiModeOT"
     trains = "several prompts of both towers, by default the visual ones as maps of the textual"
     learned = ("text", "image")
-    batch_dependence = "Sinkhorn iterates until TOLERANCE is met for the whole batch"
+    batch_dependence = "Sinkhorn iterates until its tolerance is met for the whole batch"
     settings: ClassVar[Settings] = {
         "N_CTX": Setting(2, "learned tokens of one prompt", least=1),
         "CTX_INIT": Setting(
@@ -173,6 +173,11 @@ class MultiModeOT(PromptedCLIP):
         )
         outputs = normalised(outputs)
         return Features(outputs[:, :, 0], outputs[:, :, 1:] if local else None)
+
+    def depends_on_batch(self) -> str:
+        no_sinkhorn = self.cfg.ALIGNMENT == "mean" and not self.head().needs_tokens
+        no_sinkhorn |= self.cfg.TRANSPORT != "sinkhorn"
+        return "" if no_sinkhorn else self.batch_dependence
 
     def pooled(self, image: Features, text: Features) -> tuple[Tensor, Tensor]:
         return image.pooled.transpose(0, 1), text.pooled.transpose(0, 1)  # (M, B, d), (N, K, d)

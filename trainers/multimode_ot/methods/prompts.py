@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -44,9 +44,7 @@ class Prompts(NamedTuple):
 
 
 # ProGrad's, which its relatives' programs declare and do not read.
-UNREAD_LOSS: Mapping[str, Original] = {
-    f"LOSS.{key}": Original() for key in ("NAME", "T", "LAMBDA", "GM", "ALPHA")
-}
+UNREAD_LOSS = {f"LOSS.{key}": Original() for key in ("NAME", "T", "LAMBDA", "GM", "ALPHA")}
 
 
 def usual_words(value: Any) -> Any:

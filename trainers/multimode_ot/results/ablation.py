@@ -210,7 +210,9 @@ def _cells(record: Mapping[str, Any], columns: Sequence[str]) -> Iterator[str]:
 
 
 def _interval(found: Mapping[str, Any]) -> str:
-    return f"{found['difference']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}]"
+    # Adding zero takes the sign of what is rounded to zero.
+    middle, low, high = (round(found[key], 2) + 0.0 for key in ("difference", "low", "high"))
+    return f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def _csv(records: Sequence[Mapping[str, Any]]) -> str:

@@ -82,22 +82,21 @@ def plans_of_head(head: Head, image: Features, text: Features, patches: int = 0)
     """
     result = head(image, text)
     image, text = full_precision(image), full_precision(text)
-    everywhere = None
-    if isinstance(head, HierarchicalTransport):
-        mean = head.alignment == "mean"
-        mass = 1.0 if mean else head.transport.mass
-        independent = result.similarity if mean else 1 - mass * result.cost.mean((-2, -1))
-        if head.needs_tokens:
-            everywhere = 1 - mass * _cost_without_plans(head, image, text).mean((-2, -1))
-    else:
-        independent = pooled_similarity(image, text).mean((-2, -1))
-        everywhere = independent if head.needs_tokens else None
-    local = None
+    local, everywhere = None, None
     if image.tokens is not None and text.tokens is not None:
         u, a = measure(image.tokens, image.mask)
         v, b = measure(text.tokens, text.mask)
         solver = head.token_level if head.needs_tokens else None
         local = LocalPlans(u, v, a, b, solver, head.cost_bytes)
+    if isinstance(head, HierarchicalTransport):
+        mean = head.alignment == "mean"
+        mass = 1.0 if mean else head.transport.mass
+        independent = result.similarity if mean else 1 - mass * result.cost.mean((-2, -1))
+        if local is not None and head.needs_tokens:
+            everywhere = 1 - mass * _cost_without_plans(head, image, text, local).mean((-2, -1))
+    else:
+        independent = pooled_similarity(image, text).mean((-2, -1))
+        everywhere = independent if head.needs_tokens else None
     return Plans(
         similarity=result.similarity,
         independent=independent,
@@ -140,18 +139,18 @@ class LocalPlans:
         return PairPlans(solved.plan, similarity, rows, columns)
 
 
-def _cost_without_plans(head: HierarchicalTransport, image: Features, text: Features) -> Tensor:
+def _cost_without_plans(
+    head: HierarchicalTransport, image: Features, text: Features, local: LocalPlans
+) -> Tensor:
     """The paper's prompt-level cost `(B, K, M, N)` with independent token-level plans."""
-    u, v = _mean_tokens(image), _mean_tokens(text)
-    # `<a b^T, S>` of tokens is the product of their means.
+    # `<a b^T, S>` of tokens is the product of their means, which are not normalised.
+    u, v = _mean(local.u, local.a), _mean(local.v, local.b)
     distance = head.transport.mass * (1 - pooled_similarity(Features(u), Features(v)))
     if head.alignment == "token":
         return distance
     return 1 - pooled_similarity(image, text) + head.beta * distance
 
 
-def _mean_tokens(features: Features) -> Tensor:
-    """`(X, M, d)`, not normalised."""
-    assert features.tokens is not None
-    tokens, masses = measure(features.tokens, features.mask)
+def _mean(tokens: Tensor, masses: Tensor) -> Tensor:
+    """`(X, M, J, d)` and `(X, M, J)` to `(X, M, d)`."""
     return (masses.unsqueeze(-1) * tokens).sum(-2)
