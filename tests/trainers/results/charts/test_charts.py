@@ -10,7 +10,7 @@ from multimode_ot.results.charts.comparison import TOGETHER, bars, curves
 from multimode_ot.results.charts.cost import NAMED, cost
 from multimode_ot.results.charts.runs import calibration_curve, learning_curves
 from multimode_ot.results.charts.style import COLOURS, drawing, styles
-from multimode_ot.results.charts.svg import inline_svg, save
+from multimode_ot.results.charts.svg import inline_svg, save, unknown_letters
 from multimode_ot.results.grid import Cell, Column, Grid
 from multimode_ot.results.log import Epochs
 
@@ -205,3 +205,8 @@ def test_epochs_are_whole_numbers_and_a_single_one_is_a_point():
     assert all(tick == round(tick) for tick in axes.get_xticks())
     for each in learning_curves(Epochs({1: {"loss": 1.0, "acc": 50.0}}), "M").figure.axes:
         assert each.lines[0].get_marker() == "o"
+
+
+def test_letters_that_the_font_lacks_are_named():
+    assert unknown_letters(bars(base_new_grid(("方法", "CoOp é")), "Pets")) == "方法"
+    assert unknown_letters(bars(base_new_grid(), "Pets")) == ""

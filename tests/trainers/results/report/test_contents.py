@@ -88,15 +88,22 @@ def link(picture):
     picture.symlink_to(picture.parents[6] / "secret.png")
 
 
+def link_folder(picture):
+    """A link in the place of the folder."""
+    picture.parent.rename(picture.parents[6] / "secret")
+    picture.parent.symlink_to(picture.parents[6] / "secret")
+
+
 @pytest.mark.parametrize(
     "put",
     [
         link,
+        link_folder,
         lambda picture: picture.write_text("<svg onload='window.hacked=1'/>"),
         lambda picture: picture.write_bytes(png(50_000, 50_000, 1, 0, bytes(9))),
         lambda picture: picture.unlink(),
     ],
-    ids=["link", "markup", "immense", "missing"],
+    ids=["link", "folder", "markup", "immense", "missing"],
 )
 def test_what_is_no_picture_of_its_own_is_counted_not_shown(tmp_path, put):
     page = change(tmp_path, lambda content, picture: put(picture))

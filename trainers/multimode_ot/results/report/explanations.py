@@ -97,7 +97,7 @@ def _picture(folder: Path, name: str) -> bytes | None:
     """
     file = folder / Path(name).name
     try:
-        if file.is_symlink() or not file.is_file():
+        if folder.is_symlink() or file.is_symlink() or not file.is_file():
             return None
         content = file.read_bytes()
     except (OSError, ValueError):  # names that cannot be
