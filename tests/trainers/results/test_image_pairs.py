@@ -199,6 +199,12 @@ class TestRefusals:
             (lambda text: "", "line 1 is not path,label,prediction,confidence"),
             (lambda text: text.replace("label", "truth", 1), "line 1 is not path,label"),
             (lambda text: text.replace(",0.500000", ",x", 1), "confidence is 'x', not a number"),
+            (lambda text: text.replace(",0.500000", ",nan", 1), "confidence is 'nan', not a"),
+            (lambda text: text.replace(",0.500000", ",inf", 1), "confidence is 'inf', not a"),
+            (
+                lambda text: text.replace(",0.500000", ",2.5", 1),
+                "is '2.5', not a number from 0 to 1",
+            ),
             (
                 lambda text: text.replace(",0,0,0.5", ",zero,0,0.5", 1),
                 "label is 'zero', not the number of a class",

@@ -56,3 +56,9 @@ def test_the_last_line_of_a_traceback_is_the_error():
 def test_the_machine_is_what_could_be_collected():
     lines = [*log_text(1, ("loss",)).splitlines(), "CUDA runtime version: Could not collect"]
     assert machine_of(lines) == {"OS": "Debian 12 (x86_64)", "CPU": "AMD EPYC"}
+
+
+def test_only_files_are_logs(tmp_path):
+    (tmp_path / "log.txt").mkdir()
+    (tmp_path / "log.txt-1").write_text(epoch_line(1, 1, {"loss": 1.0}))
+    assert [file.name for file in logs_in(tmp_path)] == ["log.txt-1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ..errors import Parser
 from ..results.charts.comparison import bars, curves
 from ..results.charts.cost import COSTS, cost
 from ..results.charts.style import Chart
-from ..results.charts.svg import require_ending, save
+from ..results.charts.svg import require_ending, save, unknown_letters
 from ..results.extras import require_extras
 from ..results.fields import AVERAGE
 from ..results.grid import Grid
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     results, grid = chosen(args)
     grid = with_measures(grid, args.protocol, results, list(COSTS))
     chart = _chart(grid, args.kind, args.against, args.interval)
+    if unknown := unknown_letters(chart):
+        print(f"warning: Matplotlib's font lacks {unknown}: boxes are drawn", file=sys.stderr)
     print(f"{save(chart, args.out)}: {chart.title}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,18 @@ def _is_amount(value: Any) -> bool:
 
 
 _NAME = (_is_name, "a name")
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_fingerprints(value: Any) -> bool:
+    keys = {"images", "sha256", "content"}
+    return _is_object(value) and all(_is_object(v) and keys <= v.keys() for v in value.values())
+
+
+_OBJECT = (_is_object, "an object")
 _PER_CENT = (_is_per_cent, "a number from 0 to 100")
 _AMOUNT = (_is_amount, "a number from 0")
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -56,8 +69,8 @@ _LATER_FIELDS = {
         lambda value: isinstance(value, list) and all(map(_is_name, value)),
         "a list of names",
     ),
-    "selection": (lambda value: isinstance(value, dict), "an object"),
-    "places": (lambda value: isinstance(value, dict), "an object"),
+    "versions": _OBJECT,
+    **dict.fromkeys(("selection", "places", "made_of", "trained_by"), _OBJECT),
     "new_is_zero_shot": (lambda value: isinstance(value, bool), "true or false"),
 }
 _SELECTION = {
@@ -65,6 +78,23 @@ _SELECTION = {
     "epoch": (lambda value: value is None or _whole(0)[0](value), "a whole number or null"),
     "split": (lambda value: value in ("val", "test", None), "'val', 'test' or null"),
 }
+_RECORD = {
+    "settings": _OBJECT,
+    "data": (_is_fingerprints, "an object of fingerprints"),
+}
+_OWN_RECORD = _RECORD | {
+    "method_version": (lambda value: value is not None, "a version"),
+    "classes": (
+        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+        "a list of names",
+    ),
+    "backbone": (lambda value: _is_object(value) and "sha256" in value, "an object with sha256"),
+    "data": (
+        lambda value: _is_fingerprints(value) and "test" in value,
+        "an object of fingerprints, with test",
+    ),
+}
+_INSIDE = {"selection": _SELECTION, "made_of": _OWN_RECORD, "trained_by": _RECORD}
 
 
 def check_fields(result: Mapping[str, Any]) -> None:
@@ -77,11 +107,13 @@ def check_fields(result: Mapping[str, Any]) -> None:
     for key, field in _LATER_FIELDS.items():
         if result.get(key) is not None:
             checked.append((key, result[key], field))
-    if isinstance(result.get("selection"), dict):
-        for key, field in _SELECTION.items():
-            checked.append((f"selection.{key}", result["selection"].get(key), field))
+    for outer, inner in _INSIDE.items():
+        if isinstance(result.get(outer), dict):
+            for key, field in inner.items():
+                checked.append((f"{outer}.{key}", result[outer].get(key), field))
     for key, value, (fits, wanted) in checked:
         if not fits(value):
             raise ValueError(
-                f"{result['path']} is not a results file: {key} is {value!r}, not {wanted}"
+                f"{result['path']} is not a results file: {key} is {reprlib.repr(value)}, "
+                f"not {wanted}"
             )

@@ -51,7 +51,8 @@ class Epochs:
 
 def logs_in(folder: Path) -> list[Path]:
     """The logs of a run, the oldest first; a run that was taken up again has several."""
-    return sorted(folder.glob(f"{FILE_NAME}*"), key=lambda file: (file.stat().st_mtime, file.name))
+    files = [file for file in folder.glob(f"{FILE_NAME}*") if file.is_file()]
+    return sorted(files, key=lambda file: (file.stat().st_mtime, file.name))
 
 
 def lines_of(folder: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,9 +83,12 @@ def _prediction(fields: list[str], line: int) -> Prediction:
         if not (number.isascii() and number.isdigit()):
             raise ValueError(f"line {line}: {name} is {number!r}, not the number of a class")
     try:
-        return Prediction(path, int(label), int(prediction), float(confidence))
+        sure = float(confidence)
     except ValueError:
-        raise ValueError(f"line {line}: confidence is {confidence!r}, not a number") from None
+        sure = math.nan
+    if not 0 <= sure <= 1:  # NaN is neither
+        raise ValueError(f"line {line}: confidence is {confidence!r}, not a number from 0 to 1")
+    return Prediction(path, int(label), int(prediction), sure)
 
 
 def _require_own(file: Path, found: list[Prediction], result: Mapping[str, Any]) -> None:

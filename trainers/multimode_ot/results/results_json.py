@@ -101,7 +101,7 @@ def read_results(path: str | os.PathLike) -> dict[str, Any]:
     """One results file; `ValueError` that names it if it is not one."""
     try:
         results = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a results file: {error}") from None
     if not isinstance(results, dict):
         raise ValueError(f"{path} is not a results file: it holds a {type(results).__name__}")

@@ -56,15 +56,13 @@ def collect(
 
     Raises:
         FileNotFoundError: there are none, or `output` is no folder.
+        PermissionError: a folder that may not be read.
         ValueError: a file that is no result, or not of this protocol; names file and field.
     """
     if not output.is_dir():
         raise FileNotFoundError(f"{output} is no folder of runs: there is no such folder")
-    inside = {}
-    for file in sorted(output.rglob(FILE_NAME)):
-        parts = file.relative_to(output).parts[:-1]
-        if not any(part.startswith(".") for part in parts):
-            inside[file] = parts
+    files = files_below(output, FILE_NAME)
+    inside = {file: file.relative_to(output).parts[:-1] for file in files}
     # Of a narrower folder than a whole output tree, the place says the protocol.
     whole = any(not set(parts).isdisjoint(FOLDERS.values()) for parts in inside.values())
     above = () if whole else Path(os.path.abspath(output)).parts
@@ -91,6 +89,25 @@ def collect(
     if not found:
         raise FileNotFoundError(f"{output} has no {FILE_NAME} of the protocol {protocol!r}")
     return found
+
+
+def files_below(output: Path, name: str) -> list[Path]:
+    """All files of a name below a folder, none of them in a hidden one.
+
+    Raises:
+        PermissionError: a folder that may not be read; what is in it would be missed in silence.
+    """
+
+    def refuse(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise error
+
+    found = []
+    for folder, folders, files in os.walk(output, onerror=refuse):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        if name in files:
+            found.append(Path(folder, name))
+    return sorted(found)
 
 
 def is_zero_shot(result: Mapping[str, Any]) -> bool:

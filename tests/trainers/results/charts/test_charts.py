@@ -5,11 +5,14 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from multimode_ot.results.calibration import Bin
 from multimode_ot.results.charts.comparison import TOGETHER, bars, curves
 from multimode_ot.results.charts.cost import NAMED, cost
-from multimode_ot.results.charts.style import COLOURS, styles
-from multimode_ot.results.charts.svg import inline_svg, save
+from multimode_ot.results.charts.runs import calibration_curve, learning_curves
+from multimode_ot.results.charts.style import COLOURS, drawing, styles
+from multimode_ot.results.charts.svg import inline_svg, save, unknown_letters
 from multimode_ot.results.grid import Cell, Column, Grid
+from multimode_ot.results.log import Epochs
 
 HOSTILE = "</text><script>x</script> $a_1$ \x07"
 
@@ -178,3 +181,32 @@ def test_a_file_is_of_its_kind_and_the_same_each_time(tmp_path, ending, start):
     assert first.startswith(start)
     assert save(bars(base_new_grid(), "Pets"), tmp_path / f"a.{ending}").read_bytes() == first
     assert [file.name for file in tmp_path.iterdir()] == [f"a.{ending}"]
+
+
+def narrow(chart):
+    """Whether all of it is on the paper where values have five letters."""
+    for axes in chart.figure.axes:
+        axes.set_ylim(82.87, 82.95)
+    box = chart.figure.get_tightbbox()
+    return box.x0 >= 0 and box.y0 >= 0
+
+
+def test_no_label_is_cut_where_numbers_are_long():
+    with drawing():
+        assert narrow(cost(base_new_grid(seconds=[1.0, 2.0]), "Pets", "seconds"))
+        assert narrow(curves(shots_grid(2), "Pets"))
+        assert narrow(curves(shots_grid(TOGETHER + 1), "Pets"))
+        bins = [Bin(0.0, 100.0, 50_000, 70.0, 60.0)]
+        assert calibration_curve(bins, "M", 1.0).figure.get_tightbbox().x0 >= 0
+
+
+def test_epochs_are_whole_numbers_and_a_single_one_is_a_point():
+    axes = learning_curves(Epochs({1: {"loss": 1.0}, 2: {"loss": 0.5}}), "M").figure.axes[0]
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+    for each in learning_curves(Epochs({1: {"loss": 1.0, "acc": 50.0}}), "M").figure.axes:
+        assert each.lines[0].get_marker() == "o"
+
+
+def test_letters_that_the_font_lacks_are_named():
+    assert unknown_letters(bars(base_new_grid(("方法", "CoOp é")), "Pets")) == "方法"
+    assert unknown_letters(bars(base_new_grid(), "Pets")) == ""

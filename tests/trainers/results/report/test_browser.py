@@ -11,6 +11,7 @@ import pytest
 from multimode_ot.commands import main
 from multimode_ot.commands.compare import table
 from report_trees import DIGITS, HOSTILE, everything, finished_run
+from result_trees import base2new
 
 pytestmark = pytest.mark.long
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -167,6 +168,22 @@ def test_hostile_names_are_text(page):
     assert axis.count() == 1
 
 
+def test_a_name_of_another_direction_turns_no_number(browser, tmp_path):
+    place = "fewshot/digits/shots_4/CoOp/demo/seed1"
+    names = ("\u202ezero", "\u05d0\u05d7\u05ea", "\u0627\u062b\u0646\u0627\u0646")
+    finished_run(tmp_path, place, classes=names)
+    main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")])
+    page = browser.new_page()
+    page.goto((tmp_path / "r.html").as_uri())
+    open_all(page)
+    left_of = """(item) => { const name = item.querySelector('bdi'), range = new Range();
+        range.selectNode(item.lastChild);
+        return name.getBoundingClientRect().right <= range.getBoundingClientRect().left + 1; }"""
+    items = page.locator(".examples li").all()
+    assert items and all(item.evaluate(left_of) for item in items)
+    page.close()
+
+
 def wait_until(page, expression, value):
     """Ask until the answer is right; the page's policy lets no library do so."""
     for _ in range(100):
@@ -253,6 +270,22 @@ def test_on_paper_everything_is_open_and_on_the_screen_as_it_was(page):
     assert unseen == 0
     page.emulate_media(media="screen")
     wait_until(page, hidden, before)
+
+
+def test_no_table_is_wider_than_paper(browser, tmp_path):
+    for dataset in ("Pets", "Cars", "Digits", "Flowers"):
+        for seed in (1, 2):
+            for subset in ("base", "new"):
+                given = {"dataset": dataset, "seed": seed, "accuracy": 20.0 * seed}
+                base2new(tmp_path, "CoOp", subset, **given)
+    main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")])
+    page = browser.new_page(viewport={"width": 718, "height": 1000})  # A4 within its margins
+    page.goto((tmp_path / "r.html").as_uri())
+    assert not page.locator("table.sheet").first.is_visible()
+    page.emulate_media(media="print")
+    assert page.locator("table.sheet").first.is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 718
+    page.close()
 
 
 def test_a_link_into_a_closed_part_opens_it(page):

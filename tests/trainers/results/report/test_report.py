@@ -1,13 +1,16 @@
 """The report on a tree of runs: what is in the page, and what of a run is named when it lacks."""
 
+import os
 import re
+from itertools import pairwise
 
 import pytest
 from html_page import Page
 from multimode_ot.commands import main
 from multimode_ot.commands.compare import table
-from multimode_ot.results.report.comparisons import SPENT, comparisons, missing_cells
+from multimode_ot.results.report.comparisons import ACROSS, SPENT, comparisons, missing_cells
 from multimode_ot.results.report.report import Report
+from pictures import png
 from report_trees import (
     base_and_new,
     everything,
@@ -211,6 +214,20 @@ class TestCommand:
         assert not list(tmp_path.rglob("*.htm*")) + list(tmp_path.rglob(".*.tmp"))
 
 
+def test_a_folder_that_may_not_be_read_is_no_missing_one(tmp_path, monkeypatch, capsys):
+    for seed in (1, 2):
+        finished_run(tmp_path, f"fewshot/digits/shots_4/CoOp/demo/seed{seed}", seed=seed)
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("seed2"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert "seed2" in refused(capsys, "report", tmp_path, "--out", tmp_path / "r.html")
+
+
 def test_only_zero_shot_runs_make_a_report(tmp_path):
     zero_shot(tmp_path, "fewshot/digits/shots_1/ZeroshotCLIP/demo/seed1")
     assert "ZeroshotCLIP" in page_of(tmp_path).text
@@ -231,3 +248,52 @@ def test_both_halves_of_a_run_are_there(tmp_path):
     text = page_of(tmp_path).text
     assert "CoOp, Digits, base classes, 16 shots, seed 1" in text
     assert "CoOp, Digits, new classes, 16 shots, seed 1" in text
+
+
+def test_runs_outside_the_layout_are_told_apart_and_it_is_said_that_there_is_no_table(tmp_path):
+    for variant in ("a-prompt", "a-token"):
+        finished_run(tmp_path, f"ablation/{variant}/digits/CoOp/seed1")
+    page = page_of(tmp_path)
+    assert "There is no table: no finished run lies below a folder base2new," in page.text
+    for variant in ("a-prompt", "a-token"):
+        assert f"CoOp, Digits, all classes, 16 shots, seed 1 {variant}" in page.text
+
+
+def test_headings_skip_no_level(page):
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_a_root_keeps_out_images_that_are_elsewhere(tmp_path):
+    output, data = tmp_path / "output", tmp_path / "data"
+    finished_run(output, FEWSHOT, data_root=data)
+    file = output / FEWSHOT / "predictions.csv"
+    (tmp_path / "root").mkdir()
+    for elsewhere in ("../data/digits/", f"{data}/digits/"):
+        text = file.read_text()
+        file.write_text(text.replace("digits/", elsewhere))
+        assert "data:image/jpeg" not in Report(output, root=tmp_path / "root").html()
+        file.write_text(text)
+
+
+def test_an_image_that_swells_is_not_read(tmp_path, recwarn):
+    output = tmp_path / "output"
+    finished_run(output, FEWSHOT, data_root=tmp_path / "data", images=10)
+    for file in (tmp_path / "data").rglob("*.png"):
+        file.write_bytes(png(10_000, 10_000, 1, 0, bytes(1251 * 10_000)))
+    assert "are not readable below" in page_of(output).text
+    assert not recwarn
+
+
+def test_a_wide_table_is_on_paper_in_pieces_that_leave_nothing_out(tmp_path):
+    for dataset in ("Pets", "Cars", "Digits"):
+        for subset in ("base", "new"):
+            base2new(tmp_path, "CoOp", subset, dataset=dataset)
+    (found,) = comparisons(tmp_path, lambda method: False)
+    whole = found.tables[0]
+    assert all(len(sheet.headings) <= ACROSS for sheet in whole.sheets)
+    assert [name for sheet in whole.sheets for name, _ in sheet.groups] == [
+        name for name, _ in whole.groups
+    ]
+    entries = [entry for sheet in whole.sheets for entry in dict(sheet.rows)["CoOp"]]
+    assert entries == dict(whole.rows)["CoOp"]

@@ -140,7 +140,7 @@ def _one_axis(grid: Grid, columns: Sequence[Column], shots: Sequence[float], int
     names = [shown_name(method, 40, 1) for method in grid.methods]
     lines = math.ceil(len(names) / 2)
     figure = new_figure(2.9 + 0.19 * lines)
-    axes = place(figure, 0.55, 0.55 + 0.19 * lines, 0.15, 0.12)
+    axes = place(figure, 0.66, 0.55 + 0.19 * lines, 0.15, 0.12)
     for method, name, style in zip(grid.methods, names, styles(len(names)), strict=True):
         cells = [grid.cell(method, column) for column in columns]
         _draw_curve(axes, cells, shots, interval, label=name, **style)
@@ -155,7 +155,7 @@ def _axis_each(grid: Grid, columns: Sequence[Column], shots: Sequence[float], in
     down = math.ceil(len(grid.methods) / across)
     figure = new_figure(0.45 + 1.32 * down, 2 * WIDTH)
     every = place(
-        figure, 0.5, 0.42, 0.1, 0.3, nrows=down, ncols=across, sharex=True, sharey=True,
+        figure, 0.62, 0.42, 0.1, 0.3, nrows=down, ncols=across, sharex=True, sharey=True,
         squeeze=False,
     )  # fmt: skip
     figure.subplots_adjust(hspace=0.35, wspace=0.08)

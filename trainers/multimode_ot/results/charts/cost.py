@@ -74,7 +74,7 @@ def _cost_figure(
     key = [f"{i}  {name}" for i, name in enumerate(names, 1)] if many else []
     lines = math.ceil(len(key) / 2)
     figure = new_figure(3.1 + 0.155 * lines)
-    axes = place(figure, 0.55, 0.5 + 0.155 * lines, 0.25, 0.12)
+    axes = place(figure, 0.66, 0.5 + 0.155 * lines, 0.25, 0.12)
     positive = [x for _, x, _ in points if x > 0]
     zero = math.log10(min(positive)) - 0.6 if positive else 0.0
     where = [math.log10(x) if x > 0 else zero for _, x, _ in points]

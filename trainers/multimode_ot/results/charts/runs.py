@@ -36,6 +36,7 @@ def learning_curves(epochs: Epochs, name: str) -> Chart:
     """
     losses = [term for term in epochs.terms if term != "acc"]
     has_accuracy = "acc" in epochs.terms
+    alone = "o" if len(epochs.numbers) == 1 else ""  # one epoch is no line
     with drawing():
         lines = math.ceil(len(losses) / 2) if len(losses) > 1 else 0
         figure = new_figure(2.1 + 0.18 * lines)
@@ -45,14 +46,15 @@ def learning_curves(epochs: Epochs, name: str) -> Chart:
         )[0]  # fmt: skip
         figure.subplots_adjust(wspace=0.32)
         for i, term in enumerate(losses):
-            style = _of_term(i, len(epochs.numbers))
+            style = {"marker": alone, **_of_term(i, len(epochs.numbers))}
             axes[0].plot(*epochs.curve(term), label=shown_name(term, 30, 1), **style)
         axes[0].set_title("loss", loc="left")
         if has_accuracy:
-            axes[1].plot(*epochs.curve("acc"), color=SERIES[0])
+            axes[1].plot(*epochs.curve("acc"), color=SERIES[0], marker=alone)
             axes[1].set_title("training accuracy, %", loc="left")
         for each in axes:
             each.set_xlabel("epoch")
+            each.xaxis.get_major_locator().set_params(integer=True)
             horizontal_rules(each)
         if lines:
             figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=2)
@@ -98,7 +100,7 @@ def calibration_curve(bins: Sequence[Bin], name: str, error: float) -> Chart:
     with drawing():
         figure = new_figure(2.7)
         upper, lower = place(
-            figure, 0.5, 0.42, 0.12, 0.3, nrows=2, sharex=True, height_ratios=[3, 1]
+            figure, 0.66, 0.42, 0.12, 0.3, nrows=2, sharex=True, height_ratios=[3, 1]
         )
         figure.subplots_adjust(hspace=0.14)
         upper.bar(

@@ -111,6 +111,17 @@ def require_ending(file: str | os.PathLike) -> Path:
     return path
 
 
+def unknown_letters(chart: Chart) -> str:
+    """Letters that the font of a chart's file lacks, which has boxes in their place."""
+    with drawing():
+        from matplotlib.font_manager import FontProperties, findfont, get_font
+        from matplotlib.text import Text
+
+        known = get_font(findfont(FontProperties())).get_charmap()
+        texts = [text.get_text() for text in chart.figure.findobj(Text)]
+    return "".join(sorted({c for c in "".join(texts) if c != "\n" and ord(c) not in known}))
+
+
 def save(chart: Chart, file: str | os.PathLike) -> Path:
     """Write a chart for a paper, whole or not at all; letters are shapes or embedded fonts.
 

@@ -34,6 +34,7 @@ TITLES = {
     "domain": "To other domains",
 }
 SPENT = ("seconds", "peak_memory_mb", "trained_parameters")
+ACROSS = 6  # columns of a sheet of paper
 TRANSFERS = ("cross_dataset", "domain")  # whose seconds are those of a test
 
 
@@ -53,6 +54,27 @@ class Table:
     groups: list[tuple[str, int]]
     headings: list[str]
     rows: list[tuple[str, list[Entry]]]
+
+    @property
+    def sheets(self) -> list[Table]:
+        """Pieces of at most `ACROSS` columns, for paper; data sets stay whole where they can."""
+        parts = [
+            (name, min(ACROSS, span - i))
+            for name, span in self.groups
+            for i in range(0, span, ACROSS)
+        ]
+        packed: list[list[tuple[str, int]]] = [[]]
+        for part in parts:
+            if sum(span for _, span in packed[-1]) + part[1] > ACROSS:
+                packed.append([])
+            packed[-1].append(part)
+        found, start = [], 0
+        for groups in packed:
+            end = start + sum(span for _, span in groups)
+            rows = [(method, entries[start:end]) for method, entries in self.rows]
+            found.append(Table(self.label, groups, self.headings[start:end], rows))
+            start = end
+        return found
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from .page import inline_image
 from .runs import Run
 
 PLACE = Path("explain", "explain.json")
+_PNG = b"\x89PNG\r\n\x1a\n"
+PIXELS = 50_000_000  # of a picture
 FACTS = 60  # numbers of one run
 PICTURES = 24  # of a report, at most
 
@@ -34,22 +37,24 @@ class Explanations:
             return {"remarks": [f"{error}."], "figures": [], "facts": []}
         if content is None:
             return None
-        remarks = [str(remark) for remark in content.get("remarks") or ()]
-        figures, left_out = [], 0
+        remarks = [str(remark) for remark in _list(content, "remarks")]
+        figures, left_out, lost = [], 0, 0
         for image, figure in _figures(content):
-            # Its name alone: a picture elsewhere is none of this run's.
-            file = (run.folder / PLACE).parent / Path(str(figure.get("file", ""))).name
-            if file.suffix.lower() != ".png" or not file.is_file():
-                continue
             if not self.left:
                 left_out += 1
                 continue
+            name = str(figure.get("file", ""))
+            picture = _picture(run.folder / PLACE.parent, name)
+            if picture is None:
+                lost += 1
+                continue
             self.left -= 1
             title = ": ".join(filter(None, (image, str(figure.get("title") or ""))))
-            alt = str(figure.get("alt") or title or file.name)
-            figures.append((inline_image(file.read_bytes()), alt, title))
+            figures.append((inline_image(picture), str(figure.get("alt") or title or name), title))
         if left_out:
-            remarks.append(f"{left_out} more pictures are in {(run.place / PLACE).parent}.")
+            remarks.append(f"{left_out} more pictures are in {run.place / PLACE.parent}.")
+        if lost:
+            remarks.append(f"{lost} pictures are missing there, or are no PNG files of its own.")
         keys = ("statistics", "diversity", "words")
         facts = [fact for key in keys for fact in _flat(content.get(key), key)]
         if len(facts) > FACTS:
@@ -62,7 +67,7 @@ def _read(file: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} is damaged: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file} is damaged: it holds a {type(content).__name__}")
@@ -71,12 +76,36 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The pictures of an explanation, with the image that each is of."""
-    yield from (("", f) for f in content.get("figures") or () if isinstance(f, dict))
-    for image in content.get("images") or ():
+    yield from (("", f) for f in _list(content, "figures") if isinstance(f, dict))
+    for image in _list(content, "images"):
         if isinstance(image, dict):
-            for figure in image.get("figures") or ():
+            for figure in _list(image, "figures"):
                 if isinstance(figure, dict):
                     yield str(image.get("path", "")), figure
+
+
+def _list(content: Mapping[str, Any], key: str) -> list[Any]:
+    value = content.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _picture(folder: Path, name: str) -> bytes | None:
+    """A PNG file in a folder itself; None for anything else.
+
+    The page may go to others, so nothing that lies elsewhere gets into it: not by a path and not by
+    a link; nor what swells to more than `PIXELS`.
+    """
+    file = folder / Path(name).name
+    try:
+        if folder.is_symlink() or file.is_symlink() or not file.is_file():
+            return None
+        content = file.read_bytes()
+    except (OSError, ValueError):  # names that cannot be
+        return None
+    if len(content) < 24 or not content.startswith(_PNG):
+        return None
+    width, height = struct.unpack(">II", content[16:24])
+    return content if width * height <= PIXELS else None
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:

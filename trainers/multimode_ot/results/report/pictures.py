@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 from .page import inline_image
@@ -12,14 +13,18 @@ _CLEAR = 48  # smaller pictures are kept as they are
 
 
 def thumbnail(file: Path) -> str | None:
-    """The address of a small copy of an image; None where there is no readable one."""
+    """The address of a small copy of an image; None where there is no readable one, or one of more
+    pixels than Pillow takes for harmless."""
     from PIL import Image, ImageOps
 
-    if not file.is_file():
-        return None
     stream = io.BytesIO()
     try:
-        with Image.open(file) as image:
+        if not file.is_file():
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(file)
+        with opened as image:
             small = image.size[0] <= _CLEAR and image.size[1] <= _CLEAR
             image.draft("RGB", (SIDE, SIDE))
             shown = ImageOps.exif_transpose(image).convert("RGB")

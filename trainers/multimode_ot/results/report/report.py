@@ -19,7 +19,7 @@ from .confusion import WORST, WorstClass, confusion_matrix, worst_classes
 from .explanations import Explanations
 from .page import render
 from .pictures import thumbnail
-from .runs import Run, all_runs, environments, unfinished_runs
+from .runs import Run, all_runs, environments, places_apart, unfinished_runs
 
 EXAMPLES = 4  # pictures of a class
 ALL_EXAMPLES = 900  # pictures of a report, about
@@ -109,9 +109,10 @@ class Report:
     def _parts(self, runs: Sequence[Run], examples: int) -> list[dict[str, Any]]:
         """Runs below the headings of protocol and data set."""
         found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        differ = places_apart(runs)
         for run in self.watched(runs):
             inside = found.setdefault((run.part, str(run.result["dataset"])), [])
-            inside.append(self._run(run, examples))
+            inside.append(self._run(run, examples) | {"differs": differ.get(run.place, "")})
         return [
             {"title": ", ".join(key), "runs": inside, "open": len(runs) <= 12}
             for key, inside in found.items()
@@ -168,18 +169,25 @@ class Report:
         root = self.root or (Path(run.data_root) if run.data_root else None)
         shown = []
         for p in found.wrong[:examples]:
-            file = (root or Path()) / p.path
-            if file not in self._thumbnails:
-                self._thumbnails[file] = thumbnail(file) if root or file.is_absolute() else None
             shown.append(
                 {
                     "path": p.path,
-                    "source": self._thumbnails[file],
+                    "source": self._thumbnail(root, p.path),
                     "taken_for": run.class_name(p.prediction),
                     "confidence": f"{100 * p.confidence:.1f}%",
                 }
             )
         return {"found": found, "examples": shown}
+
+    def _thumbnail(self, root: Path | None, path: str) -> str | None:
+        """Of an image below the root; of one elsewhere only where nobody has said the root."""
+        file = (root or Path()) / path
+        elsewhere = Path(path).is_absolute() or ".." in Path(path).parts
+        if (elsewhere and self.root) or not (root or file.is_absolute()):
+            return None
+        if file not in self._thumbnails:
+            self._thumbnails[file] = thumbnail(file)
+        return self._thumbnails[file]
 
     def _lost(self, run: Run, worst: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """A sentence on images that are not where they should be."""

@@ -16,7 +16,7 @@ from ..log import Epochs, epochs_of, last_error, lines_of, machine_of
 from ..predictions import Prediction, predictions_beside, read_predictions
 from ..provenance import FILE_NAME as RECORD
 from ..results_json import FILE_NAME, read_results
-from ..tree import FOLDERS, heading, is_zero_shot, row_label
+from ..tree import FOLDERS, files_below, heading, is_zero_shot, row_label
 
 _DONE = "Finished training"
 _PARTS = {"base2new": "Base to new classes", "fewshot": "Few shots", "evaluation": "Transfers"}
@@ -103,25 +103,29 @@ def all_runs(output: Path) -> list[Run]:
         ValueError: a file that is no result; names file and field.
     """
     found = []
-    for file in visible(output, FILE_NAME):
+    for file in files_below(output, FILE_NAME):
         result = read_results(file) | {"path": str(file)}
         check_fields(result)
         found.append(Run(result, file.parent.relative_to(output)))
     return sorted(found, key=lambda run: run.order)
 
 
-def visible(output: Path, pattern: str) -> list[Path]:
-    """Files of a name, none of them in a hidden folder."""
-    return [
-        file
-        for file in sorted(output.rglob(pattern))
-        if not any(part.startswith(".") for part in file.relative_to(output).parts[:-1])
-    ]
+def places_apart(runs: Iterable[Run]) -> dict[Path, str]:
+    """Of runs with the same name, the folders that tell them apart, by their places."""
+    named: dict[tuple[str, str], list[Path]] = {}
+    for run in runs:
+        named.setdefault((run.part, run.name), []).append(run.place)
+    found = {}
+    for places in named.values():
+        shared = set.intersection(*(set(place.parts) for place in places))
+        for place in places:
+            found[place] = "/".join(part for part in place.parts if part not in shared)
+    return found
 
 
 def unfinished_runs(output: Path) -> list[Unfinished]:
     """Folders of runs that have no results."""
-    folders = {f.parent: None for name in (RECORD, LOG) for f in visible(output, name)}
+    folders = {f.parent: None for name in (RECORD, LOG) for f in files_below(output, name)}
     return [
         Unfinished(folder.relative_to(output), _why(folder))
         for folder in sorted(folders)
