@@ -66,7 +66,7 @@ def test_settings_that_are_needed_are_named():
         ("places", None, "places is None, not an object"),
         ("places checkpoint", 3, "places.checkpoint is 3, not a path"),
         ("accuracy", "high", "accuracy is 'high', not a number from 0 to 100"),
-        ("made_of classes", [1], "a name of classes is 1, not a string"),
+        ("made_of classes", [1], "made_of.classes is [1], not a list of names"),
     ],
 )
 def test_so_is_a_field_of_the_results(run, path, to, says):
