@@ -12,12 +12,13 @@ from report_trees import whole_record
     ("field", "value", "said"),
     [
         ("made_of", [1], "made_of is [1], not an object"),
-        ("made_of", {"settings": [1]}, "made_of.settings is [1], not an object"),
-        ("made_of", whole_record("CoOp", {}, [1]), "made_of.classes is [1], not a list of names"),
-        ("made_of", whole_record("CoOp", {}, []) | {"data": {}}, "made_of.data is {}, not an"),
-        ("made_of", whole_record("CoOp", {}, []) | {"backbone": {}}, "made_of.backbone is {}"),
+        ("made_of", {"settings": [1]}, "made_of: what it is made of lacks method_version, classes"),
+        ("made_of", whole_record("CoOp", {}, [1]), "made_of: a name of classes is 1, not"),
+        ("made_of", whole_record("CoOp", [1], []), "made_of: settings is [1], not an object"),
+        ("made_of", whole_record("CoOp", {}, []) | {"backbone": {}}, "made_of: backbone.name is"),
+        ("made_of", whole_record("CoOp", {}, []) | {"data": {}}, "made_of: data lacks test"),
         ("trained_by", 5, "trained_by is 5, not an object"),
-        ("trained_by", {}, "trained_by.settings is None, not an object"),
+        ("trained_by", {}, "trained_by: what it is made of lacks settings, data"),
         ("versions", ["2"], "versions is ['2'], not an object"),
     ],
 )

@@ -49,6 +49,12 @@ def test_a_part_of_another_form_is_named_wherever_it_stands(run, path, to):
         results_of_run(run)
 
 
+def test_a_list_of_images_says_whether_its_files_were_read():
+    images = {"images": 12, "sha256": "0" * 64}
+    with pytest.raises(ValueError, match=r"a\.json: data\.test lacks content"):
+        check_record(RECORD | {"data": {"test": images}}, "a.json")
+
+
 def test_one_that_lacks_parts_is_no_fault():
     check_record(RECORD, "a.json")
     check_record({"method": "CoOp"}, "a.json")
@@ -66,7 +72,7 @@ def test_settings_that_are_needed_are_named():
         ("places", None, "places is None, not an object"),
         ("places checkpoint", 3, "places.checkpoint is 3, not a path"),
         ("accuracy", "high", "accuracy is 'high', not a number from 0 to 100"),
-        ("made_of classes", [1], "made_of.classes is [1], not a list of names"),
+        ("made_of classes", [1], "made_of: a name of classes is 1, not a string"),
     ],
 )
 def test_so_is_a_field_of_the_results(run, path, to, says):

@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .records import check_record
+
 AVERAGE = "average"  # a row of tables, so no data set's name
 
 
@@ -34,11 +36,6 @@ _NAME = (_is_name, "a name")
 
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
-
-
-def _is_fingerprints(value: Any) -> bool:
-    keys = {"images", "sha256", "content"}
-    return _is_object(value) and all(_is_object(v) and keys <= v.keys() for v in value.values())
 
 
 _OBJECT = (_is_object, "an object")
@@ -78,23 +75,11 @@ _SELECTION = {
     "epoch": (lambda value: value is None or _whole(0)[0](value), "a whole number or null"),
     "split": (lambda value: value in ("val", "test", None), "'val', 'test' or null"),
 }
-_RECORD = {
-    "settings": _OBJECT,
-    "data": (_is_fingerprints, "an object of fingerprints"),
+# What a record in a results file has at least.
+_RECORDS = {
+    "made_of": ("method_version", "settings", "classes", "backbone", "data"),
+    "trained_by": ("settings", "data"),
 }
-_OWN_RECORD = _RECORD | {
-    "method_version": (lambda value: value is not None, "a version"),
-    "classes": (
-        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
-        "a list of names",
-    ),
-    "backbone": (lambda value: _is_object(value) and "sha256" in value, "an object with sha256"),
-    "data": (
-        lambda value: _is_fingerprints(value) and "test" in value,
-        "an object of fingerprints, with test",
-    ),
-}
-_INSIDE = {"selection": _SELECTION, "made_of": _OWN_RECORD, "trained_by": _RECORD}
 
 
 def check_fields(result: Mapping[str, Any]) -> None:
@@ -107,13 +92,18 @@ def check_fields(result: Mapping[str, Any]) -> None:
     for key, field in _LATER_FIELDS.items():
         if result.get(key) is not None:
             checked.append((key, result[key], field))
-    for outer, inner in _INSIDE.items():
-        if isinstance(result.get(outer), dict):
-            for key, field in inner.items():
-                checked.append((f"{outer}.{key}", result[outer].get(key), field))
+    if isinstance(result.get("selection"), dict):
+        for key, field in _SELECTION.items():
+            checked.append((f"selection.{key}", result["selection"].get(key), field))
     for key, value, (fits, wanted) in checked:
         if not fits(value):
             raise ValueError(
                 f"{result['path']} is not a results file: {key} is {reprlib.repr(value)}, "
                 f"not {wanted}"
             )
+    for key, needed in _RECORDS.items():
+        if result.get(key) is not None:
+            check_record(result[key], f"{result['path']} is not a results file: {key}", needed)
+    made_of = result.get("made_of")
+    if made_of is not None and "test" not in made_of["data"]:
+        raise ValueError(f"{result['path']} is not a results file: made_of: data lacks test")

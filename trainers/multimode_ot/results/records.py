@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def check_record(record: Any, where: str | os.PathLike) -> None:
-    """Refuse a record (`results.provenance`) of another form. What it lacks is no fault here.
+def check_record(record: Any, where: str | os.PathLike, needed: Sequence[str] = ()) -> None:
+    """Refuse a record (`results.provenance`) of another form.
 
     Args:
         where: the file that holds it, for the message.
+        needed: the parts that it must have; what else it lacks is no fault.
 
     Raises:
         ValueError: with the part, its value, and what it would have to be.
     """
     _require(record, dict, "what it is made of", "an object", where)
+    missing = [part for part in needed if part not in record]
+    if missing:
+        raise ValueError(f"{where}: what it is made of lacks {', '.join(missing)}")
     for part, kind, wanted in (
         ("method", str, "a name"),
         ("settings", dict, "an object"),
@@ -37,8 +41,9 @@ def check_record(record: Any, where: str | os.PathLike) -> None:
         _require(images, dict, f"data.{name}", "an object", where)
         _require(images.get("images"), int, f"data.{name}.images", "a whole number", where)
         _require(images.get("sha256"), str, f"data.{name}.sha256", "a string", where)
-        content = images.get("content", "")
-        _require(content, str | None, f"data.{name}.content", "a string or null", where)
+        if "content" not in images:
+            raise ValueError(f"{where}: data.{name} lacks content, a string or null")
+        _require(images["content"], str | None, f"data.{name}.content", "a string or null", where)
 
 
 def require_settings(settings: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
