@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from quick_classifier import quick
 
 NAMES = ("zero", "one", "two")
 
@@ -26,3 +27,9 @@ def files(scans, tmp_path_factory):
         paths.append(str(folder / f"{i}.png"))
         Image.fromarray(pixels).save(paths[-1])
     return paths, [NAMES[k] for k in scans[1]]
+
+
+@pytest.fixture(scope="module")
+def fitted(files):
+    """To be looked at, not changed."""
+    return quick(epochs=3).fit(*files)
