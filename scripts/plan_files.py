@@ -48,7 +48,8 @@ def _compute(run: Run) -> dict[str, Any]:
 
     finished = FinishedRun(run.directory, root=data_root())
     found = plan_statistics(finished.model(), _test_batches(run, finished.results["split"]))
-    assert found is not None
+    if found is None:
+        raise ValueError(f"{finished.method.name} has no plans to tell anything of")
     return found.as_json()
 
 

@@ -1,4 +1,4 @@
-"""Maps over an image, made of transport plans (METHOD, "What a plan says").
+"""Maps over an image, made of transport plans; docs/explain.md has the formulas.
 
 The row sums of a plan are its marginal, the same for every patch: they show nothing and are not
 made here. Axes: `M` visual and `N` textual modes, `J` local outputs of the image, of which the
