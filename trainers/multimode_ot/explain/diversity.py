@@ -1,4 +1,4 @@
-"""Do several modes stay several? Pairwise cosines of their features (METHOD, "What a plan says").
+"""Do several modes stay several? Pairwise cosines of their features.
 
 Axes: `M` visual and `N` textual modes, `B` images, `K` classes, `d` joint width.
 """
