@@ -165,7 +165,7 @@ def labelled(folder):
         return {path: label for path, label, *_ in csv.reader(file) if path != "path"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_readmes_three_commands_take_a_folder_of_pictures_to_labels_of_new_ones(own_pictures):
     section, block = readmes("bash")
     compare = re.search("`(METHODS=[^`]*compare.sh[^`]*)`", section)[1]
@@ -183,7 +183,7 @@ def test_the_readmes_three_commands_take_a_folder_of_pictures_to_labels_of_new_o
     assert set(labelled(own_pictures).values()) <= names
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_so_do_its_ten_lines_of_python(own_pictures):
     _, code = readmes("python")
     assert len([line for line in code.splitlines() if line]) == 10

@@ -114,6 +114,7 @@ def test_weights_and_confidences_are_the_trainers_to_the_bit(run, tmp_path, trai
     assert [row["confidence"] for row in rows] == [f"{p:.6f}" for p in found.max(1)]
 
 
+@pytest.mark.long
 def test_so_are_those_of_a_method_that_is_trained_in_stages(run, tmp_path, trainers):
     method, given = "PLOTPP", ("OPTIM.MAX_EPOCH", EPOCHS)
     first, last = (options(method, stage.settings) for stage in find_method(method).stages)

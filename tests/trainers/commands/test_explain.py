@@ -92,7 +92,7 @@ def test_before_training_is_what_the_trainer_began_with(run, tmp_path, monkeypat
     "method, words, maps, modes",
     [
         ("PLOT", True, True, (True, False)),
-        ("PLOTPP", True, False, (True, True)),
+        pytest.param("PLOTPP", True, False, (True, True), marks=pytest.mark.long),
         ("CoCoOp", True, False, None),
         ("VPT", False, False, None),
         ("TaskRes", False, False, None),

@@ -148,7 +148,11 @@ MOMENTS = {
 CLASSES = {"TaskRes": TaskRes, "CLIPAdapter": CLIPAdapter, "TipAdapterF": TipAdapterF}
 
 
-@pytest.mark.parametrize("method", RUNS)
+# One in the ordinary run, all in the long one.
+STOPPED = [pytest.param(m, marks=[pytest.mark.long] if m != "TipAdapterF" else []) for m in RUNS]
+
+
+@pytest.mark.parametrize("method", STOPPED)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_that_is_stopped_and_started_again_ends_as_if_it_never_was(
     run, tmp_path, method, moment
