@@ -31,3 +31,9 @@ def predicted(folder: Path, count: int) -> list[tuple[str, str, float]]:
         )
         for row in rows
     ]
+
+
+def read_csv(file: Path) -> list[list[str]]:
+    """All lines, with a path's bytes that are no text as surrogates."""
+    with open(file, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        return list(csv.reader(stream))

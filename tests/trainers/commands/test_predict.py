@@ -1,6 +1,5 @@
 """`multimode-ot predict`: pictures in, labels out, and whatever may be wrong with either."""
 
-import csv
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ from multimode_ot.commands import COMMANDS, main
 from multimode_ot.commands.finished_folders import SAVED
 from multimode_ot.training.labelling import Labeller
 from PIL import Image
-from saved_runs import change, predicted
+from saved_runs import change, predicted, read_csv
 
 STRANGE = ["with, comma.png", 'a "quoted" one.png', "line\nbreak.png", " spaces .png", "été.png"]
 
@@ -40,11 +39,6 @@ def predict(*words):
     except SystemExit as ended:
         return ended.code
     return 0
-
-
-def read_csv(file):
-    with open(file, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        return list(csv.reader(stream))
 
 
 def test_without_standard_output_a_file_is_needed(finished, pictures, tmp_path, monkeypatch, capfd):
