@@ -104,7 +104,7 @@ def python(*words, **environment):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "console",
     [

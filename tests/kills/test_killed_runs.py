@@ -53,7 +53,7 @@ def assert_no_result_is_anothers(report: dict) -> None:
             assert again["status"] == 2 and again["results"] == other["results"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_never_reports_what_another_made(tmp_path):
     report = kill(tmp_path, OTHERS["other settings"], [0.02, 0.5, 0.98])
     assert_no_result_is_anothers(report)

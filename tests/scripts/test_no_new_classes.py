@@ -52,7 +52,7 @@ def test_a_comparison_leaves_it_out_with_a_word(tmp_path):
     assert "ZeroshotCLIP" in table and "LinearProbe" not in table
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_stands_in_a_few_shot_comparison(tmp_path):
     done = call(tmp_path, "compare", METHODS="LinearProbe", PROTOCOL="fewshot", **SHORT)
     assert done.returncode == 0, done.stderr

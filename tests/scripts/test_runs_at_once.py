@@ -29,7 +29,7 @@ def compare(folder: Path, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_at_the_same_time_end_as_those_one_after_the_other(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     environment = {"METHODS": "ZeroshotCLIP IVLP"}

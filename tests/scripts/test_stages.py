@@ -173,7 +173,7 @@ def test_the_scripts_chain_both_stages_resume_and_tabulate_the_last_alone(tmp_pa
     assert len(rows) == 4 and not any("stage1" in path for path in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_seeds_that_are_run_at_once_share_one_run_of_the_first_stage(tmp_path):
     """Also where all is run again; and a comparison has rows of the last stage alone."""
     config = (CHECKOUT / "configs/trainers/PLOTPP/demo.yaml").read_text()

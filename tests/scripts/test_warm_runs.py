@@ -95,7 +95,7 @@ def test_a_forked_run_is_to_the_bit_what_train_py_makes(start, said, tmp_path):
     assert ours["optimizer"]["state"].keys() == plain["optimizer"]["state"].keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_fails_and_goes_on_where_it_was(start, said, tmp_path):
     words = ["base2new_train", "CoOp", "1", "digits", "OPTIM.MAX_EPOCH", "4", *SHORT]
     killed = start(*words)

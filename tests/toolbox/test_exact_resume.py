@@ -87,7 +87,7 @@ def test_a_process_killed_twice_at_any_call_ends_with_the_same_prompts(images, t
         assert_equal_bits(done, resumed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_command_killed_from_outside_ends_with_the_same_prompts(images, tmp_path):
     driver = [sys.executable, str(HERE / "host" / "train.py")]
     options = ["--trainer", "ToyCoOp", "TRAIN.CHECKPOINT_FREQ", "1", "OPTIM.MAX_EPOCH", "12"]

@@ -53,7 +53,7 @@ def test_without_fork_workers_decode_for_themselves_and_say_so_once(make_cfg, wi
     assert capsys.readouterr().out.count("DATALOADER.CACHE_MB is without effect") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_that_are_not_forked_give_the_same_batches(make_cfg, method):
     if method not in multiprocessing.get_all_start_methods():

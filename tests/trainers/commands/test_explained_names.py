@@ -38,7 +38,7 @@ def hostile(run, tmp_path):
     return tmp_path / "run" / "explain"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_names_with_markup_are_shown_and_never_run(hostile):
     assert json.loads((hostile / "explain.json").read_text(encoding="utf-8"))["classes"] == sorted(
         HOSTILE
