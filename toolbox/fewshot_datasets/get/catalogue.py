@@ -55,6 +55,7 @@ class Part:
     holds: tuple[str, ...] = ()  # empty: the part is a file
     beside: tuple[str, ...] = ()
     optional: bool = False  # placed where it is found, never asked for
+    images: int | None = None  # how many a folder holds, where no published list names them
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,6 @@ class Entry:
     name: str  # of its config file
     page: str  # where its terms stand
     sign_up: str = ""  # who asks for one before the archives can be had
-    images: int | None = None  # how many there are in all, where no published list names them
     parts: tuple[Part, ...] = ()
     documents: tuple[Document, ...] = ()
     ways: tuple[tuple[Remote, ...], ...] = ()  # each brings all pictures
