@@ -181,7 +181,7 @@ def _shots(text: str) -> int:
     return int(text)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Ends with one line and status 2, where argparse prints several lines."""
 
     def error(self, message: str) -> NoReturn:
@@ -190,7 +190,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m fewshot_datasets.check", description="Check data sets for completeness."
     )
     parser.add_argument("names", nargs="*", help="data sets; default: all published ones")
