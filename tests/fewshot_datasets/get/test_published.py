@@ -118,5 +118,5 @@ def test_class_names_are_counted(tmp_path):
     assert verify(path, document) == ""
     for text in ("n01 tench\n", "n01\nn02 goldfish\n", "<html>\n</html>\n", "n01 a\nn01 b\n"):
         path.write_text(text)
-        with pytest.raises(SourceError, match="is not the published classnames.txt"):
+        with pytest.raises(SourceError, match=r"is not the published classnames\.txt"):
             verify(path, document)
