@@ -94,6 +94,7 @@ def test_every_compression_is_recognised_named_and_unpacked(name, put, tmp_path)
         (tar([]), "tar"),
         (zipped([]), "zip"),
     ],
+    ids=range(10),
 )
 def test_a_file_counts_as_what_it_is(content, expected, tmp_path):
     path = tmp_path / "archive.zip"
@@ -107,7 +108,7 @@ def test_pages_and_other_files_are_not_unpacked(put, tmp_path):
         next(member_names(Path(__file__)))
 
 
-@pytest.mark.parametrize("content", [tar([]), tar([], "gz"), zipped([])])
+@pytest.mark.parametrize("content", [tar([]), tar([], "gz"), zipped([])], ids=range(3))
 def test_an_empty_archive_unpacks_to_nothing(content, put):
     assert tree(put(content)) == {}
 
