@@ -18,6 +18,7 @@ from .members import (
     Member,
     Refused,
     buffered,
+    compression,
     decompressed_start,
     faults,
     tar_members,
@@ -35,8 +36,9 @@ def kind(path: Path) -> str:
 
     Raises OSError if it cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
-        return _kind(buffered(file).peek(1))
+    with path.open("rb") as file:
+        head = file.read(1024)
+        return _kind(head + file.read(BUFFER) if compression(head) else head)
 
 
 def _kind(head: bytes) -> str:
