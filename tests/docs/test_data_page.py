@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from fewshot_datasets.get.catalogue import Entry, Remote, load_catalogue
+from fewshot_datasets.get.catalogue import Entry, Lookalike, Remote, load_catalogue
 from fewshot_datasets.get.tables import size_of, sum_of
 
 PAGE = Path(__file__).parents[2] / "docs/data.md"
@@ -68,13 +68,15 @@ def documents() -> str:
 def copies() -> str:
     rows = []
     for entry in CATALOGUE:
-        faults = [f"{like.because} ({patterns(like.holds)})" for like in entry.lookalikes]
+        faults = [f"{looks(like)}: {like.because}" for like in entry.lookalikes]
         rows += [(entry.name, "<br>".join(faults), "<br>".join(entry.serves))] if faults else []
-    return markdown(("data set", "cannot serve", "would serve"), rows)
+    return markdown(("data set", "a folder that cannot serve", "what would"), rows)
 
 
-def patterns(holds: Sequence[str]) -> str:
-    return ", ".join(f"`{pattern}`" for pattern in holds)
+def looks(like: Lookalike) -> str:
+    """The patterns of its files, with `?` for any digit."""
+    above = "" if like.named == "*" else f"{like.named}/"
+    return ", ".join(f"`{above}{re.sub(r'[[]0-9]', '?', pattern)}`" for pattern in like.holds)
 
 
 TABLES = {f.__name__: f for f in (sets, pictures, documents, copies)}
