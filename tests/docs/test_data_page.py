@@ -76,7 +76,7 @@ def copies() -> str:
 def looks(like: Lookalike) -> str:
     """The patterns of its files, with `?` for any digit."""
     above = "" if like.named == "*" else f"{like.named}/"
-    return ", ".join(f"`{above}{re.sub(r'[[]0-9]', '?', pattern)}`" for pattern in like.holds)
+    return ", ".join(f"`{above}{pattern.replace('[0-9]', '?')}`" for pattern in like.holds)
 
 
 TABLES = {f.__name__: f for f in (sets, pictures, documents, copies)}
