@@ -1,0 +1,126 @@
+"""What of a data set lies in a directory, and what it lacks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fewshot_datasets import DatasetError, FewShotDataset
+from fewshot_datasets.check import missing_files
+from fewshot_datasets.files import is_file, is_leftover
+from fewshot_datasets.splits import Split, read_split
+
+from .catalogue import Document, Entry, Part
+from .errors import GetError, SourceError
+from .published import verify
+
+
+@dataclass
+class Lacking:
+    """What a data set's directory has not, in words, by part and by document."""
+
+    parts: dict[str, str] = field(default_factory=dict)  # goal -> why
+    documents: list[Document] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # of what is there
+
+    def __bool__(self) -> bool:
+        return bool(self.parts or self.documents)
+
+    def __str__(self) -> str:
+        return "; ".join([*self.parts.values(), *(f"no {d.name}" for d in self.documents)])
+
+
+def lacking(entry: Entry, directory: Path) -> Lacking:
+    """What the data set's `directory` lacks; raises GetError for a document that is another one."""
+    found = Lacking()
+    for document in entry.documents:
+        path = directory / document.name
+        if not os.path.lexists(path):
+            found.documents.append(document)
+            continue
+        try:
+            remark = verify(path, document)
+        except SourceError as e:
+            raise GetError(f"{e}. Move it away, and the published one is fetched") from e
+        found.remarks += [remark] if remark else []
+    split = known_split(entry.reader, directory)
+    for part in entry.parts:
+        fault = shortfall(part, [directory / part.goal], split, entry.reader)
+        if fault and not part.optional:
+            found.parts[part.goal] = fault
+    return found
+
+
+def known_split(reader: type[FewShotDataset], *directories: Path) -> Split | None:
+    """The lists of images in the first directory that has them; None if none has.
+
+    They are those of the published split file, or a data set's own lists; never rebuilt ones.
+    """
+    for directory in directories:
+        try:
+            if reader.split_file:
+                return read_split(directory / reader.split_file)
+            if not (reader.test_only or reader.val_is_test):
+                return reader.load_split(directory, write=False)
+        except DatasetError:
+            continue
+    return None
+
+
+def shortfall(
+    part: Part, layers: Sequence[Path], split: Split | None, reader: type[FewShotDataset]
+) -> str:
+    """What the part lacks if the folders or files `layers` are laid over each other; "" if nothing.
+
+    An image that the split lists may lie in any of them.
+    """
+    layers = [layer for layer in layers if layer.exists()]
+    if not layers:
+        return f"no {part.goal}"
+    if not part.holds:
+        return "" if any(layer.is_file() for layer in layers) else f"{part.goal} is no file"
+    layers = [layer for layer in layers if layer.is_dir()]
+    if not layers:
+        return f"{part.goal} is no folder"
+    if part.images is not None:
+        n = len(set().union(*(_images(layer) for layer in layers)))
+        return "" if n == part.images else f"{n:,} of {part.images:,} images in {part.goal}"
+    paths = listed(part, split, reader)
+    absent = paths
+    for layer in layers:
+        absent = missing_files(str(layer), absent)
+    if not absent:
+        return ""
+    return (
+        f"{len(absent):,} of {len(paths):,} images that {reader.split_file or 'its lists'} "
+        f"{'names' if reader.split_file else 'name'} are not in {part.goal}, such as {absent[0]}"
+    )
+
+
+def listed(part: Part, split: Split | None, reader: type[FewShotDataset]) -> list[str]:
+    """The images that the split lists in a part, as paths below it."""
+    if split is None:
+        return []
+    prefix = f"{part.goal}/"
+    full = (
+        os.path.normpath(f"{reader.image_dir}/{record.path}").replace(os.sep, "/")
+        for records in split
+        for record in records
+    )
+    return [path.removeprefix(prefix) for path in full if path.startswith(prefix)]
+
+
+def _images(folder: Path) -> set[str]:
+    """Class folder and file of everything that a reader would take for an image."""
+    images = set()
+    with os.scandir(folder) as classes:
+        for one in classes:
+            if is_leftover(one.name) or not one.is_dir():
+                continue
+            with os.scandir(one.path) as files:
+                images |= {
+                    f"{one.name}/{f.name}" for f in files if is_file(f) and not is_leftover(f.name)
+                }
+    return images
