@@ -29,9 +29,12 @@ CERTIFICATE = Path(__file__).with_name("drive.pem")
 COMMIT = "c" * 40
 _HUB = re.compile(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _CONFIRM = """<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head>
-<body><form id="download-form" action="https://drive.usercontent.google.com/download" method="get">
-<input type="hidden" name="id" value="{id}"><input type="hidden" name="confirm" value="t">
-</form></body></html>"""
+<body>{form}</body></html>"""
+_FORM = (  # on one line, as the drive has it and gdown expects
+    '<form id="download-form" action="https://drive.usercontent.google.com/download" method="get">'
+    '<input type="hidden" name="id" value="{id}"><input type="hidden" name="confirm" value="t">'
+    "</form>"
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Behaviour:
     content: bytes | None = None  # this is sent instead
     headers: tuple[tuple[str, str], ...] = ()  # sent too
     ranges: bool = True  # False: a range is ignored, the whole is sent with status 200
+    if_range: bool = True  # False: the condition of a range is ignored
     shift: int = 0  # a range begins so many bytes later than asked for
     cut: int | None = None  # the connection ends after so many bytes of an answer's body
     longer: int = 0  # so many bytes more (less) are announced than there are
@@ -91,8 +95,8 @@ class DataServer:
         """Variables that lead https requests, the drive's among them, to this server."""
         return {"HTTPS_PROXY": self.url, "https_proxy": self.url} | {
             "REQUESTS_CA_BUNDLE": str(CERTIFICATE),
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
         }
 
     def asked(self, method: str, name: str) -> list[Request]:
@@ -195,7 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif does.page:
             self._page(200, does.page)
         elif does.confirm and request.path.startswith("/uc"):
-            self._page(200, _CONFIRM.format(id=name.removeprefix("drive/")))
+            form = _FORM.format(id=name.removeprefix("drive/"))
+            self._page(200, _CONFIRM.format(form=form))
         else:
             try:
                 content = does.content
@@ -226,14 +231,16 @@ class _Handler(BaseHTTPRequestHandler):
         """The hub's answer for a large file: what it is, and where it lies."""
         commit = revision if re.fullmatch("[0-9a-f]{40}", revision) else COMMIT
         known = (("X-Repo-Commit", commit), ("X-Linked-Size", str(size)))
-        place = ("Location", f"{self.server.state.url}/cdn/{name}")
+        # Another host than the hub's, as the real storage is: the library does not go there.
+        place = ("Location", f"http://localhost:{self.server.state.port}/cdn/{name}")
         self._page(302, "see there", (*known, ("X-Linked-ETag", f'"{tag}"'), place))
 
     def _send(self, content: bytes, tag: str, does: Behaviour, drive: str) -> None:
         headers: Message = self.headers
         begin, end = 0, len(content)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("Range", ""))
-        if asked and does.ranges and headers.get("If-Range", f'"{tag}"') == f'"{tag}"':
+        if_range = headers.get("If-Range", f'"{tag}"') == f'"{tag}"'
+        if asked and does.ranges and (if_range or not does.if_range):
             begin = int(asked[1]) + does.shift
             end = min(end, int(asked[2]) + 1) if asked[2] else end
             if begin >= len(content):
