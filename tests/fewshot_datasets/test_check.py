@@ -23,13 +23,15 @@ def root(tmp_path) -> Path:
 def test_everything_present_exits_with_zero(root, capsys):
     assert main(["--root", str(root), "oxford_pets", "dtd", "imagenet_a"]) == 0
     table = capsys.readouterr().out
-    assert READERS["dtd"].split_drive_id in table
+    assert "fewshot_datasets.get dtd --root" in table
     assert "fewshot_datasets.imagenet_a" in table
 
 
 def test_one_unusable_data_set_exits_with_one(root, capsys):
     assert main(["--root", str(root), "oxford_pets", "eurosat"]) == 1
-    assert "missing directory" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "missing directory" in out
+    assert f"python -m fewshot_datasets.get eurosat --root {root}" in out
 
 
 def test_no_names_means_all_published_data_sets(every_data_set, capsys):
@@ -93,7 +95,7 @@ def test_a_rebuilt_split_is_a_note_and_sizes_are_compared(root):
     (textures, pets) = check(["dtd", "oxford_pets"], str(root))
     assert textures.usable and len(textures.notes) == 1
     assert "not the published one" in textures.notes[0]
-    assert READERS["dtd"].split_drive_id in textures.notes[0]
+    assert textures.notes[0].endswith(f": {READERS['dtd'].get_command(root)}")
     assert pets.notes == ["not the published sizes, 2,944 / 736 / 3,669"]
 
 
@@ -115,7 +117,8 @@ def test_an_unusable_data_set_reads_as_a_few_clear_lines(tmp_path):
     (finding,) = check(["dtd"], str(tmp_path))
     assert str(finding).splitlines() == [
         f"dtd: missing directory: {tmp_path}/dtd (the data root is {str(tmp_path)!r})",
-        "dtd: Its layout: python -m pydoc fewshot_datasets.dtd",
+        f"dtd: Get it: python -m fewshot_datasets.get dtd --root {tmp_path}. "
+        "Its layout: python -m pydoc fewshot_datasets.dtd",
     ]
 
 

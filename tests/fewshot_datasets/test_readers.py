@@ -132,7 +132,7 @@ def test_a_rebuilt_split_is_announced_and_never_takes_the_published_name(
         load(config, tmp_path)
         out = capsys.readouterr().out
         assert "WARNING" in out and "not the published one" in out
-        assert reader.split_file in out and reader.split_drive_id in out
+        assert reader.split_file in out and reader.get_command(tmp_path) in out
     assert not (directory / reader.split_file).exists()
     assert (directory / reader.split_file.replace("zhou", "rebuilt")).is_file()
 

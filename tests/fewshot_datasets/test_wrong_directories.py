@@ -49,7 +49,7 @@ def test_a_missing_annotation_file_is_named(config, file, tmp_path, load):
         load(config, tmp_path)
     assert str(directory / file) in str(e.value)
     if READERS[config].split_file:
-        assert READERS[config].split_drive_id in str(e.value)
+        assert READERS[config].get_command(tmp_path) in str(e.value)
 
 
 @pytest.mark.parametrize(

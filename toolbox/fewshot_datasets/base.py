@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +28,6 @@ class FewShotDataset(DatasetBase):
     dataset_dir: str = ""  # below the data root; an absolute path on instances
     image_dir: ClassVar[str] = "images"  # below dataset_dir
     split_file: ClassVar[str] = ""  # the published split, in dataset_dir
-    split_drive_id: ClassVar[str] = ""  # its Google Drive id
     published_sizes: ClassVar[tuple[int, int, int] | None] = None  # train, val, test
     made_on_demand: ClassVar[bool] = False  # the reader writes the images itself
     val_is_test: ClassVar[bool] = False
@@ -46,7 +46,8 @@ class FewShotDataset(DatasetBase):
         try:
             split = self.load_split(directory)
         except DatasetError as e:
-            raise DatasetError(f"{type(self).__name__}: {e}. {self.layout_hint()}") from e
+            hints = self.hints(directory.parent)
+            raise DatasetError(f"{type(self).__name__}: {e}. {hints}") from e
         if not self.test_only:
             split = fewshot.select(
                 split, options.NUM_SHOTS, cfg.SEED, directory, image_dir, type(self).__name__
@@ -73,7 +74,7 @@ class FewShotDataset(DatasetBase):
                 fault = "not a directory" if needed.exists() else "missing directory"
                 raise DatasetError(
                     f"{cls.__name__}: {fault}: {needed} (the data root is {root!r}). "
-                    f"{cls.layout_hint()}"
+                    f"{cls.hints(base)}"
                 )
         return directory
 
@@ -81,6 +82,20 @@ class FewShotDataset(DatasetBase):
     def layout_hint(cls) -> str:
         """Where a user finds the directory layout that this reader expects."""
         return f"Its layout: python -m pydoc {cls.__module__}"
+
+    @classmethod
+    def get_command(cls, root: Path) -> str:
+        """The command that fetches the data set; empty for pictures that nobody published."""
+        if not cls.published_sizes or cls.made_on_demand:
+            return ""
+        name = cls.__module__.rpartition(".")[2]
+        return f"python -m fewshot_datasets.get {name} --root {shlex.quote(str(root))}"
+
+    @classmethod
+    def hints(cls, root: Path) -> str:
+        """What a user can do about a data set that is not there, or not whole."""
+        command = cls.get_command(root)
+        return (f"Get it: {command}. " if command else "") + cls.layout_hint()
 
     @classmethod
     def image_directory(cls, directory: Path) -> str:
@@ -98,7 +113,7 @@ class FewShotDataset(DatasetBase):
         published = directory / cls.split_file
         if published.is_file():
             return read_split(published)
-        fetch = f"{cls.split_file} (Google Drive id {cls.split_drive_id}) into {directory}"
+        fetch = f"{cls.split_file}: {cls.get_command(directory.parent)}"
         rebuilt = directory / cls.split_file.replace("split_zhou_", "split_rebuilt_")
         if rebuilt.is_file():
             split = read_split(rebuilt)
@@ -108,13 +123,13 @@ class FewShotDataset(DatasetBase):
                 check_labels(split, directory)
             except DatasetError as e:
                 raise DatasetError(
-                    f"there is no split file, and none can be built from raw data: {e}. Put {fetch}"
+                    f"there is no {cls.split_file}, and no split can be built from raw data: {e}"
                 ) from e
             if write:
                 try_write_json(split._asdict(), rebuilt, "the split is built again in every run")
         say(
             f"WARNING: {cls.__name__}: the split is rebuilt from raw data and is not the published "
-            f"one: results compare with no published ones. For those, put {fetch}"
+            f"one: results compare with no published ones. For those, get {fetch}"
         )
         return split
 

@@ -30,7 +30,6 @@ class Caltech101(FewShotDataset):
     dataset_dir = "caltech-101"
     image_dir = "101_ObjectCategories"
     split_file = "split_zhou_Caltech101.json"
-    split_drive_id = "1hyarUivQE36mY6jSomru6Fjd-JzwcCzN"
     published_sizes = (4128, 1649, 2465)
 
     @classmethod

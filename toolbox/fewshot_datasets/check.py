@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,8 +74,8 @@ def _check_one(name: str, root: str, deep: bool, shots: int | None) -> Finding:
             split = reader.load_split(directory, write=False)
         _describe(finding, reader, directory, split, deep)
     except (DatasetError, OSError) as e:
-        finding.problems.append(_bare(str(e), reader))
-    finding.notes += [_bare(line, reader) for line in said.getvalue().splitlines()]
+        finding.problems.append(_bare(str(e), reader, root))
+    finding.notes += [_bare(line, reader, root) for line in said.getvalue().splitlines()]
     sizes = reader.published_sizes
     if finding.images and sizes and finding.images != sizes and not finding.notes:
         finding.notes.append("not the published sizes, " + " / ".join(f"{n:,}" for n in sizes))
@@ -108,9 +109,10 @@ def _remark(
     return notes
 
 
-def _bare(message: str, reader: type[FewShotDataset]) -> str:
+def _bare(message: str, reader: type[FewShotDataset], root: str) -> str:
     """A reader's message without what the table has in columns of its own."""
-    for known in ("WARNING: ", f"{reader.__name__}: ", f". {reader.layout_hint()}"):
+    hints = reader.hints(Path(os.path.abspath(os.path.expanduser(root))))
+    for known in ("WARNING: ", f"{reader.__name__}: ", f". {hints}"):
         message = message.replace(known, "")
     return message
 
@@ -181,7 +183,7 @@ def _shots(text: str) -> int:
     return int(text)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Ends with one line and status 2, where argparse prints several lines."""
 
     def error(self, message: str) -> NoReturn:
@@ -190,7 +192,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m fewshot_datasets.check", description="Check data sets for completeness."
     )
     parser.add_argument("names", nargs="*", help="data sets; default: all published ones")
@@ -215,6 +217,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--root {args.root} is a file, not a folder of data sets")
     findings = check(names, args.root, args.deep, args.shots)
     print(table(findings))
+    unusable = [f.name for f in findings if not f.usable and f.name in PUBLISHED]
+    if unusable:
+        command = f"python -m fewshot_datasets.get {' '.join(unusable)}"
+        print(f"Get what is missing: {command} --root {shlex.quote(args.root)}")
     return 0 if all(f.usable for f in findings) else 1
 
 

@@ -21,7 +21,6 @@ from .splits import Split, split_folders
 class DescribableTextures(FewShotDataset):
     dataset_dir = "dtd"
     split_file = "split_zhou_DescribableTextures.json"
-    split_drive_id = "1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x"
     published_sizes = (2820, 1128, 1692)
 
     @classmethod

@@ -35,7 +35,6 @@ class EuroSAT(FewShotDataset):
     dataset_dir = "eurosat"
     image_dir = "2750"
     split_file = "split_zhou_EuroSAT.json"
-    split_drive_id = "1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o"
     published_sizes = (13500, 5400, 8100)
 
     @classmethod

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fewshot_datasets import READERS
 from fewshot_datasets.files import printable
@@ -33,7 +35,8 @@ class Finding:
     def __str__(self) -> str:
         lines = [f"{self.name}: {text}" for text in self.problems + self.notes]
         if not self.usable:
-            lines.append(f"{self.name}: {READERS[self.name].layout_hint()}")
+            hints = READERS[self.name].hints(Path(os.path.abspath(self.directory)).parent)
+            lines.append(f"{self.name}: {hints}")
         return "\n".join(lines)
 
 

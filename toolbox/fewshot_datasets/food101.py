@@ -21,7 +21,6 @@ from .splits import Split, split_folders
 class Food101(FewShotDataset):
     dataset_dir = "food-101"
     split_file = "split_zhou_Food101.json"
-    split_drive_id = "1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl"
     published_sizes = (50500, 20200, 30300)
 
     @classmethod

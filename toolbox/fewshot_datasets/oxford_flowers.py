@@ -19,23 +19,18 @@ from .base import FewShotDataset
 from .files import DatasetError, read_json, read_mat
 from .splits import Record, Split, group_by_label, split_groups
 
-NAMES_DRIVE_ID = "1AkcxCXeK_RCGCEC_GvmWxjcjaNhu-at0"
-
 
 @DATASET_REGISTRY.register()
 class OxfordFlowers(FewShotDataset):
     dataset_dir = "oxford_flowers"
     image_dir = "jpg"
     split_file = "split_zhou_OxfordFlowers.json"
-    split_drive_id = "1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT"
     published_sizes = (4093, 1633, 2463)
 
     @classmethod
     def build_split(cls, directory: Path) -> Split:
         labels = read_mat(directory / "imagelabels.mat", "labels")
         path = directory / "cat_to_name.json"
-        if not path.is_file():
-            raise DatasetError(f"missing file: {path} (Google Drive id {NAMES_DRIVE_ID})")
         names = read_json(path)
         try:
             records = [

@@ -22,7 +22,6 @@ from .splits import Record, Split, split_trainval
 class OxfordPets(FewShotDataset):
     dataset_dir = "oxford_pets"
     split_file = "split_zhou_OxfordPets.json"
-    split_drive_id = "1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs"
     published_sizes = (2944, 736, 3669)
 
     @classmethod

@@ -25,7 +25,6 @@ class StanfordCars(FewShotDataset):
     dataset_dir = "stanford_cars"
     image_dir = "."
     split_file = "split_zhou_StanfordCars.json"
-    split_drive_id = "1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT"
     published_sizes = (6509, 1635, 8041)
 
     @classmethod

@@ -24,7 +24,6 @@ class SUN397(FewShotDataset):
     dataset_dir = "sun397"
     image_dir = "SUN397"
     split_file = "split_zhou_SUN397.json"
-    split_drive_id = "1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq"
     published_sizes = (15880, 3970, 19850)
 
     @classmethod

@@ -2,8 +2,6 @@
 
 ucf101/
     UCF-101-midframes/              Apply_Eye_Makeup/v_ApplyEyeMakeup_g01_c01.jpg, ...
-                                    (UCF-101-midframes.zip, Google Drive id
-                                    10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O)
     split_zhou_UCF101.json          the published split
     ucfTrainTestlist/               only to rebuild a missing split:
         classInd.txt  trainlist01.txt  testlist01.txt
@@ -26,7 +24,6 @@ class UCF101(FewShotDataset):
     dataset_dir = "ucf101"
     image_dir = "UCF-101-midframes"
     split_file = "split_zhou_UCF101.json"
-    split_drive_id = "1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y"
     published_sizes = (7639, 1898, 3783)
 
     @classmethod

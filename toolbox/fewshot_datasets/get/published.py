@@ -77,9 +77,7 @@ def _sums(document: Document) -> dict[str, str]:
 def _rewritten(split: Split) -> Iterator[bytes]:
     """The content as the ecosystem's own writer writes it, in the ways in which copies differ."""
     for escaped in (True, False):
-        text = json.dumps(
-            split._asdict(), indent=4, separators=(",", ": "), ensure_ascii=escaped
-        )
+        text = json.dumps(split._asdict(), indent=4, separators=(",", ": "), ensure_ascii=escaped)
         for end in ("", "\n"):
             yield (text + end).encode("utf-8", "surrogatepass")
 

@@ -13,7 +13,7 @@ from fewshot_datasets.files import is_file, is_leftover
 from fewshot_datasets.splits import Split, read_split
 
 from .catalogue import Document, Entry, Part
-from .errors import GetError, SourceError
+from .errors import SourceError
 from .published import verify
 
 
@@ -23,17 +23,18 @@ class Lacking:
 
     parts: dict[str, str] = field(default_factory=dict)  # goal -> why
     documents: list[Document] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)  # of what is there
+    blocked: str = ""  # by what a person has to move away
 
     def __bool__(self) -> bool:
-        return bool(self.parts or self.documents)
+        return bool(self.parts or self.documents or self.blocked)
 
     def __str__(self) -> str:
-        return "; ".join([*self.parts.values(), *(f"no {d.name}" for d in self.documents)])
+        missing = [*self.parts.values(), *(f"no {d.name}" for d in self.documents)]
+        return self.blocked or "; ".join(missing)
 
 
 def lacking(entry: Entry, directory: Path) -> Lacking:
-    """What the data set's `directory` lacks; raises GetError for a document that is another one."""
+    """What the data set's `directory` lacks; a document there that is another one blocks it."""
     found = Lacking()
     for document in entry.documents:
         path = directory / document.name
@@ -41,10 +42,9 @@ def lacking(entry: Entry, directory: Path) -> Lacking:
             found.documents.append(document)
             continue
         try:
-            remark = verify(path, document)
+            verify(path, document)
         except SourceError as e:
-            raise GetError(f"{e}. Move it away, and the published one is fetched") from e
-        found.remarks += [remark] if remark else []
+            found.blocked = f"{e}. Move it away, and the published one is fetched"
     split = known_split(entry.reader, directory)
     for part in entry.parts:
         fault = shortfall(part, [directory / part.goal], split, entry.reader)

@@ -1,0 +1,79 @@
+"""Where one data set is fetched, unpacked and put together before it is moved into place.
+
+    DATA/.get/oxford_pets.lock      held while a call works at this data set
+    DATA/.get/oxford_pets/
+        downloads/                  archives, whole or in part; kept for the next call
+        unpacked/                   what they held; cleared
+        ready/                      the data set's folders, put together; cleared
+
+All of it is on the goal's file system, so that moving into place is a rename.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fewshot_datasets.files import say
+
+from .errors import GetError
+
+
+class Workshop:
+    """The folders in which a data set named `name` is made below `root`."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.folder = root / ".get" / name
+        self.lock_file = root / ".get" / f"{name}.lock"
+        self.downloads = self.folder / "downloads"
+        self.unpacked = self.folder / "unpacked"
+        self.ready = self.folder / "ready"
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The folders, alone: a second call waits. What an interrupted call unpacked is cleared.
+
+        Raises GetError where they cannot be made.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.lock_file)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                say(f"{self.folder.name}: another call gets it; waiting for that one")
+                lock.acquire()
+        except OSError as e:
+            raise GetError(f"cannot write {self.folder} ({e.strerror or e})") from e
+        try:
+            self.clear()
+            self.downloads.mkdir(parents=True, exist_ok=True)
+            yield
+        finally:
+            self.clear()
+            with suppress(OSError):  # with something in it, it is for the next call
+                self.downloads.rmdir()
+                self.folder.rmdir()
+            lock.release()
+
+    def clear(self) -> None:
+        """Remove what was unpacked and put together."""
+        for folder in (self.unpacked, self.ready):
+            if os.path.lexists(folder):
+                shutil.rmtree(folder)
+
+    def forget_downloads(self) -> None:
+        """Remove the archives: what they held is in place."""
+        shutil.rmtree(self.downloads, ignore_errors=True)
+
+    def room(self) -> Path:
+        """A new empty folder to unpack into."""
+        self.unpacked.mkdir(exist_ok=True)
+        folder = self.unpacked / str(len(os.listdir(self.unpacked)))
+        folder.mkdir()
+        return folder
