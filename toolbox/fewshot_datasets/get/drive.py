@@ -37,7 +37,7 @@ def bring(remote: Remote, part: Path, name: str) -> Remote:
     """
     gdown = library("gdown", f"fetching {remote.address}")
     if _notes(part).get("address") != remote.address:
-        _drop(part)
+        drop(part)
     if part.is_file():  # an earlier call ended before its sums were compared
         return remote
     begun = _one_left(part)
@@ -49,11 +49,18 @@ def bring(remote: Remote, part: Path, name: str) -> Remote:
             no_range = str(e).startswith("Server did not honor the requested byte range")
             again = no_range or isinstance(e, _ChangedError)
             if again or not _left(part):
-                _drop(part)
+                drop(part)
             if not (again and begun):
-                raise SourceError(f"{remote.address}: {_why(e)}") from e
-            say(f"{remote.address}: {_why(e)}; {name} begins anew")
+                raise SourceError(f"{remote.address}: {why(e)}") from e
+            say(f"{remote.address}: {why(e)}; {name} begins anew")
             begun = False
+
+
+def drop(part: Path) -> None:
+    """Delete what is begun, by whichever way, and the note of what it is of."""
+    left = _left(part) if part.parent.is_dir() else []
+    for path in (*left, part, notes_of(part)):
+        path.unlink(missing_ok=True)
 
 
 def _notes(part: Path) -> dict[str, Any]:
@@ -82,11 +89,6 @@ def _left(part: Path) -> list[Path]:
     ]
 
 
-def _drop(part: Path) -> None:
-    for path in (*_left(part), part, notes_of(part)):
-        path.unlink(missing_ok=True)
-
-
 def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
     from requests import RequestException
 
@@ -96,7 +98,7 @@ def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
 
     known = _notes(part).get("length") if _left(part) else None
     note(known)
-    with Progress(name, remote.size) as progress:
+    with Progress(f"fetch {name}", remote.size) as progress:
 
         def advance(done: int, total: int | None) -> None:
             nonlocal known
@@ -157,7 +159,7 @@ def _watched(done: Callable[[], int]) -> Iterator[threading.Event]:
         thread.join()
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
     """gdown's paragraphs in a line, without its advice to use a browser."""
     text = " ".join(str(error).split()).removeprefix("Failed to retrieve file url: ")
     return text.partition(" You may still be able to access")[0].partition(". The received")[0]

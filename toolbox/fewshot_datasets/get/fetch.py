@@ -18,7 +18,6 @@ from . import drive, hub, plain
 from .catalogue import Remote
 from .errors import GetError, SourceError
 from .pages import HEAD, page_instead
-from .plain import notes_of
 from .progress import Progress
 from .session import shown
 
@@ -50,13 +49,18 @@ def fetch(remote: Remote, folder: Path) -> Path:
     try:
         record = _examine(part, known, name)
     except SourceError:
-        part.unlink(missing_ok=True)
-        notes_of(part).unlink(missing_ok=True)
+        drive.drop(part)
         raise
     _keep(record, goal)
     os.replace(part, goal)
-    notes_of(part).unlink(missing_ok=True)
+    drive.drop(part)
     return goal
+
+
+def discard(path: Path) -> None:
+    """Delete a file that `fetch` brought, with the record of it; a local file is not one."""
+    path.unlink(missing_ok=True)
+    _record_of(path).unlink(missing_ok=True)
 
 
 def fetched(path: Path) -> dict[str, Any]:
@@ -160,7 +164,7 @@ def _sums(path: Path, kinds: Iterable[str], name: str) -> dict[str, str]:
     }
     if "git_blob" in found:
         found["git_blob"].update(b"blob %d\0" % size)
-    progress = Progress(f"Checking {name}", size) if size >= _LONG else None
+    progress = Progress(f"check {name}", size) if size >= _LONG else None
     with path.open("rb") as file, progress or nullcontext():
         while piece := file.read(1 << 20):
             for one in found.values():

@@ -200,7 +200,7 @@ class _Download:
     def _copy(self, answer: Any, piece: bytes, file: Any, done: int, total: int | None) -> None:
         total = self.size if total is None else total
         since, came = time.monotonic(), 0
-        with Progress(self.name, total, done) as progress:
+        with Progress(f"fetch {self.name}", total, done) as progress:
             while piece:
                 file.write(piece)
                 done, came = done + len(piece), came + len(piece)
