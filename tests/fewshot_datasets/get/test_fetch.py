@@ -12,7 +12,7 @@ from fewshot_datasets.get import fetch as module
 from fewshot_datasets.get.catalogue import Remote
 from fewshot_datasets.get.errors import GetError, SourceError
 from fewshot_datasets.get.fetch import discard, fetch, fetched, file_name, transport
-from fewshot_datasets.get.pages import page_instead
+from fewshot_datasets.get.pages import HEAD, page_instead
 
 CONTENT = b"PK\x03\x04 content"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -224,6 +224,16 @@ def test_local_files_need_no_library():
 )
 def test_pages_and_messages_are_told_from_files(head, name, what):
     assert page_instead(head, name) == what
+
+
+@pytest.mark.parametrize(
+    "piece", [b"<!---->", b"<title", b"<title>", b'"error":"', b"<Code>", b"\n", b"{", b"<?xml "]
+)
+@pytest.mark.parametrize("start", [b"", b"<html>", b"<?xml>", b'{"'])
+def test_a_head_of_any_content_is_looked_at_in_no_time(start, piece):
+    began = time.process_time()
+    page_instead(start + piece * (HEAD // len(piece)), "x.zip")
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.long

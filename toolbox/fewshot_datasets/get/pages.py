@@ -7,12 +7,14 @@ import re
 from pathlib import PurePosixPath
 
 HEAD = 65536  # bytes of a file that are looked at
+# Bounded everywhere: the head of a hostile file must not take minutes.
 _HTML = re.compile(
-    r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html|head|body)\b", re.S | re.I
+    r"(<\?xml[^>]{0,200}>\s*)?(<!--((?!-->).)*-->\s*)*<(!doctype html|html|head|body)\b",
+    re.S | re.I,
 )
-_TITLE = r"<title[^>]*>(.*?)</title>"
-_XML_SAYS = r"<(?:Message|Code)>(.*?)</"
-_JSON_SAYS = r'"(?:message|error)"\s*:\s*"(.*?)"'
+_TITLE = r"<title[^>]{0,200}>(.{0,500}?)</title>"
+_XML_SAYS = r"<(?:Message|Code)>(.{0,500}?)</"
+_JSON_SAYS = r'"(?:message|error)"\s{0,9}:\s{0,9}"(.{0,500}?)"'
 _TEXTS = {".json", ".txt", ".csv", ".xml", ".yaml", ".yml", ".md"}
 
 
