@@ -173,6 +173,12 @@ def test_a_trickle_ends_the_source_and_is_kept(server, tmp_path, monkeypatch):
     assert sum(os.path.getsize(tmp_path / "got" / n) for n in left(tmp_path)) > 1_000_000
 
 
+def test_a_trickle_after_a_fast_beginning_ends_the_source(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "WINDOW", 0.5)
+    server.behaviour[FILE] = Behaviour(trickle=0.02, fast=1_900_000)
+    assert "too slow" in refusal(tmp_path)
+
+
 def test_no_connection(tmp_path, monkeypatch):
     with serve(tmp_path) as server:
         for key, value in server.drive_environment().items():

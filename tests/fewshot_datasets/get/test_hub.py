@@ -57,6 +57,13 @@ def test_the_token_goes_to_the_hub_and_not_to_its_storage(server, tmp_path):
     assert "authorization" not in get.headers and get.host.startswith("localhost")
 
 
+def test_the_token_goes_with_a_file_that_the_hub_sends_itself(server, tmp_path):
+    server.behaviour[FILE] = Behaviour(direct=True)
+    assert fetch(Remote(ADDRESS), tmp_path / "got").read_bytes() == CONTENT
+    (get,) = server.asked("GET", FILE)
+    assert get.headers["authorization"] == "Bearer hf_token_of_a_test"
+
+
 def test_an_interrupted_file_goes_on_where_it_stopped(server, tmp_path, monkeypatch):
     server.behaviour[FILE] = [Behaviour(cut=40_000), Behaviour()]
     with monkeypatch.context() as patch:
