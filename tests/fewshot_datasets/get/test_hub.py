@@ -142,6 +142,12 @@ def test_no_connection(tmp_path, monkeypatch):
     assert "refused" in refusal(tmp_path)
 
 
+def test_a_library_that_is_told_to_stay_offline_says_so(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert refusal(tmp_path) == f"{ADDRESS}: HF_HUB_OFFLINE is set"
+    assert not server.requests
+
+
 @pytest.mark.parametrize("address", ["hf://name/x.zip", "hf://", "hf://a/b@/c", "hf://a/b/"])
 def test_an_address_of_another_form(tmp_path, address):
     with pytest.raises(GetError, match=r"is not hf://OWNER/NAME/FILE|is no name for a file"):
