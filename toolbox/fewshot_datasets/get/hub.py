@@ -1,8 +1,8 @@
 """Files of the Hugging Face hub: `hf://[datasets/]OWNER/NAME[@REVISION]/FILE`.
 
 `huggingface_hub` says what a file is and where it lies: endpoint (HF_ENDPOINT), saved tokens, gated
-repositories, revisions, sums. The bytes come as from any other address, because the library's own
-download begins anew after an interruption (it writes to a name of its own a call, since 1.x).
+repositories, revisions, sums. The bytes come as from any other address, because `hf_hub_download`
+of version 2.4 begins anew after an interruption (each call writes to a name of its own).
 """
 
 from __future__ import annotations
