@@ -137,10 +137,9 @@ def serve(folder: Path) -> Iterator[DataServer]:
 def authority() -> tuple[trustme.LeafCert, Path]:
     """The drives' certificate, and a file of the authority that vouches for it."""
     made = trustme.CA()
-    file = tempfile.NamedTemporaryFile(suffix=".pem", delete=False)
+    with tempfile.NamedTemporaryFile(suffix=".pem", delete=False) as file:
+        file.write(made.cert_pem.bytes())
     atexit.register(os.remove, file.name)
-    file.write(made.cert_pem.bytes())
-    file.close()
     return made.issue_cert(*DRIVES), Path(file.name)
 
 
