@@ -213,15 +213,22 @@ class Getting:
                     self._refuse_incomplete(part, source, split)
                     self._stage(part, lambda staged, source=source: place(source, staged, how))
                     break
+        if found.to_sort:
+            self._sort(found)
+
+    def _sort(self, found: Found) -> None:
+        """Place the pictures that lie in one heap, if what sorts them was found here or before."""
         for name, paths in found.to_sort.items():
             self.to_sort.setdefault(name, []).extend(paths)
-        self._sort(how)
-
-    def _sort(self, how: str) -> None:
-        for part in self.entry.parts:
-            if part.goal == SORTED and self._wants(part) and self.to_sort.get("val"):
-                with self._next_if_it_fails():
-                    self._stage(part, lambda staged: place_val(self.to_sort, staged, how))
+        # What lay in an earlier archive is cleared.
+        here = {name: [p for p in paths if p.exists()] for name, paths in self.to_sort.items()}
+        (part,) = (part for part in self.entry.parts if part.goal == SORTED)
+        for val in here.get("val", []) if self._wants(part) else []:
+            how = "move" if self.workshop.unpacked in val.parents else self.wishes.link
+            heap = here | {"val": [val]}
+            with self._next_if_it_fails():
+                self._stage(part, lambda staged, heap=heap, how=how: place_val(heap, staged, how))
+                break
 
     def _wants(self, part: Part) -> bool:
         if part.optional:
