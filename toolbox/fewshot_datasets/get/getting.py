@@ -57,7 +57,7 @@ class Getting:
     def __init__(self, entry: Entry, wishes: Wishes) -> None:
         self.entry, self.wishes = entry, wishes
         self.goal = wishes.root / entry.reader.dataset_dir
-        self.workshop = Workshop(wishes.root, entry.name)
+        self.workshop = Workshop(self.goal, entry.name)
         self.outcome = Outcome(entry, Lacking())
         self.to_sort: dict[str, list[Path]] = {}  # from all places: one may sort another's pictures
 
@@ -169,7 +169,7 @@ class Getting:
             self.workshop.clear()
 
     def _unpack(self, archive: Path) -> None:
-        free = shutil.disk_usage(self.wishes.root).free
+        free = shutil.disk_usage(self.workshop.folder).free
         with Progress(f"unpack {archive.name}", archive.stat().st_size) as progress:
             room = self.workshop.room(*part_of_class(self.entry, archive), stem_of(archive))
             unpack(archive, room, progress.advance, limit_bytes=free)

@@ -6,7 +6,8 @@
         unpacked/                   what they held; cleared
         ready/                      the data set's folders, put together; cleared
 
-All of it is on the goal's file system, so that moving into place is a rename.
+All of it is on the goal's file system, so that moving into place is a rename: of a data set whose
+directory is a link, beside the directory that the link leads to.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from .errors import GetError
 
 
 class Workshop:
-    """The folders in which a data set named `name` is made below `root`."""
+    """The folders in which the data set `name` is made whose directory is `goal`."""
 
-    def __init__(self, root: Path, name: str) -> None:
-        self.folder = root / ".get" / name
-        self.lock_file = root / ".get" / f"{name}.lock"
+    def __init__(self, goal: Path, name: str) -> None:
+        beside = Path(os.path.realpath(goal)).parent
+        self.folder = beside / ".get" / name
+        self.lock_file = beside / ".get" / f"{name}.lock"
         self.downloads = self.folder / "downloads"
         self.unpacked = self.folder / "unpacked"
         self.ready = self.folder / "ready"
