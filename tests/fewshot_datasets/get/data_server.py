@@ -13,19 +13,25 @@ drive/ID. The keys of `behaviour` are the same names.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
 import re
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-CERTIFICATE = Path(__file__).with_name("drive.pem")
+import trustme
+
+DRIVES = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
 COMMIT = "c" * 40
 _HUB = re.compile(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _CONFIRM = """<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head>
@@ -97,7 +103,7 @@ class DataServer:
     def drive_environment(self) -> dict[str, str]:
         """Variables that lead https requests, the drive's among them, to this server."""
         return {"HTTPS_PROXY": self.url, "https_proxy": self.url} | {
-            "REQUESTS_CA_BUNDLE": str(CERTIFICATE),
+            "REQUESTS_CA_BUNDLE": str(authority()[1]),
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         }
@@ -128,6 +134,16 @@ def serve(folder: Path) -> Iterator[DataServer]:
         http.shutdown()
         http.server_close()
         thread.join()
+
+
+@cache
+def authority() -> tuple[trustme.LeafCert, Path]:
+    """The drives' certificate, and a file of the authority that vouches for it."""
+    made = trustme.CA()
+    with tempfile.NamedTemporaryFile(suffix=".pem", delete=False) as file:
+        file.write(made.cert_pem.bytes())
+    atexit.register(os.remove, file.name)
+    return made.issue_cert(*DRIVES), Path(file.name)
 
 
 def _name(request: Request) -> str:
@@ -165,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(CERTIFICATE)
+        authority()[0].configure_cert(context)
         self.connection = context.wrap_socket(self.connection, server_side=True)
         self.rfile = self.connection.makefile("rb")
         self.wfile = self.connection.makefile("wb", buffering=0)
