@@ -139,7 +139,8 @@ def test_something_that_is_no_hub(server, tmp_path):
 def test_no_connection(tmp_path, monkeypatch):
     with serve(tmp_path) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.hub)
-    assert "refused" in refusal(tmp_path)
+    message = refusal(tmp_path)
+    assert message.startswith(f"{ADDRESS}: no connection: ") and "refused" in message
 
 
 def test_a_library_that_is_told_to_stay_offline_says_so(server, tmp_path, monkeypatch):

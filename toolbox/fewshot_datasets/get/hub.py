@@ -98,6 +98,8 @@ def _why(error: Exception) -> str:
     }.get(type(error).__name__)
     if said is None:
         said = " ".join(str(error).split())[:200] or type(error).__name__
+        if type(error).__name__ in ("ConnectError", "ConnectTimeout", "ProxyError"):
+            said = f"no connection: {said}"
     return f"{said} (status {status})" if status else said
 
 
