@@ -17,7 +17,7 @@ from fewshot_datasets.splits import Split
 from .archives import kind, unpack
 from .catalogue import Document, Entry, Part, Remote
 from .errors import GetError, SourceError
-from .fetch import fetch, fetched
+from .fetch import discard, fetch, fetched
 from .imagenet_val import place_val
 from .place import merge, place
 from .progress import Progress
@@ -163,7 +163,9 @@ class Getting:
                 raise SourceError(f"{names}: holds nothing that {self.entry.name} lacks ({lacked})")
             self._record(archives)
         except SourceError:
-            self.workshop.forget(archives)
+            for archive in archives:
+                if archive.parent == self.workshop.downloads:
+                    discard(archive)
             raise
         finally:
             self.workshop.clear()

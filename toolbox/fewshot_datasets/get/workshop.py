@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,13 +68,6 @@ class Workshop:
         for folder in (self.unpacked, self.ready):
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
-
-    def forget(self, files: Iterable[Path]) -> None:
-        """Remove files that were fetched and do not serve, with what is kept beside them."""
-        for file in files:
-            if file.parent == self.downloads:
-                for path in (file, file.with_name(f"{file.name}.fetched.json")):
-                    path.unlink(missing_ok=True)
 
     def forget_downloads(self) -> None:
         """Remove the archives: what they held is in place."""
