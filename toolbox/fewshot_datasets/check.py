@@ -45,15 +45,15 @@ def check(
     return [_check_one(name, root, deep, shots) for name in map(config_name, names)]
 
 
-def config_name(name: str) -> str:
+def config_name(name: str, among: Iterable[str] = READERS) -> str:
     """The config name for a config or reader name; raises ValueError with the nearest ones."""
-    by_name = {reader.__name__.lower(): config for config, reader in READERS.items()}
-    by_name |= {config: config for config in READERS}
+    by_name = {READERS[config].__name__.lower(): config for config in among}
+    by_name |= {config: config for config in among}
     if name.lower() in by_name:
         return by_name[name.lower()]
     near = get_close_matches(name.lower(), by_name, n=1)
     guess = f" (do you mean {by_name[near[0]]}?)" if near else ""
-    raise ValueError(f"no data set is called {name!r}{guess}; there are: {', '.join(READERS)}")
+    raise ValueError(f"no data set is called {name!r}{guess}; there are: {', '.join(among)}")
 
 
 def _check_one(name: str, root: str, deep: bool, shots: int | None) -> Finding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +29,9 @@ def refusal(capsys, *words: str) -> str:
     ("words", "named"),
     [
         (["oxford_pet"], "no data set is called 'oxford_pet' (do you mean oxford_pets?)"),
-        (["digits"], "digits is not fetched"),
-        (["image_folder"], "image_folder is not fetched"),
+        (["digits"], "digits is not fetched: its reader writes it"),
+        (["image_folder"], "image_folder is not fetched: it is your own images"),
+        (["everything"], "no data set is called 'everything'; there are: imagenet, caltech101"),
         (["dtd", "--root", "{file}"], "{file} is a file, not a folder"),
         (["dtd", "--from", "{tmp}/none"], "--from {tmp}/none: there is no such file or folder"),
         (["--from", "{tmp}"], "no data set was recognised"),
@@ -53,7 +56,12 @@ def test_a_dry_run_says_from_where_how_large_and_where_the_terms_are(name, tmp_p
     assert main(["--dry-run", name, "--root", str(tmp_path / "data")]) == 0
     out = capsys.readouterr().out
     entry = load_catalogue()[name]
-    assert out.startswith(f"{name} (terms: {entry.page}")
+    first = out.splitlines()[0]
+    if entry.ways:
+        assert first.startswith("1 data set to fetch: ") and "free, which is enough" in first
+    else:
+        assert first == "imagenet is not fetched: it needs a sign-up at image-net.org"
+    assert f"\n{name} (terms: {entry.page}" in out
     for way in (*entry.ways, entry.by_hand, *(d.sources for d in entry.documents)):
         assert all(remote.address in out for remote in way)
     assert ("sign up at image-net.org" in out) == (name == "imagenet")
@@ -64,9 +72,16 @@ def test_a_dry_run_knows_sizes_and_sums(tmp_path, capsys):
     main(["--dry-run", "dtd", "--root", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     (hub,) = [line.split() for line in lines if "dtd.zip" in line]
-    assert hub[-3:] == ["626", "MB", "sha256"]
+    assert hub[:-1] == ["1.", "626", "MB", "sha256"]
     (official,) = [line.split() for line in lines if "dtd-r1.0.1.tar.gz" in line]
-    assert official[-2:] == ["unknown", "md5"]
+    assert official[:-1] == ["2.", "unknown", "md5"]
+
+
+def test_a_dry_run_of_everything_fits_a_terminal_but_for_long_addresses(tmp_path, capsys):
+    main(["--dry-run", "--root", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert all(len(line) <= 80 or "://" in line[:46] for line in lines)
+    assert any("cars_test.tgz (dead since 2023)" in line for line in lines)
 
 
 def test_a_dry_run_shows_what_a_person_has(world, tmp_path, capsys):
@@ -74,9 +89,24 @@ def test_a_dry_run_shows_what_a_person_has(world, tmp_path, capsys):
     assert world.get(tmp_path / "data", "dtd", "fgvc_aircraft", *words) == 0
     out = capsys.readouterr().out
     for path in ("dtd/images", "dtd/split_zhou_DescribableTextures.json", "fgvc_aircraft/images"):
-        (line,) = [text for text in out.splitlines() if f"{world.root}/{path} " in f"{text} "]
-        assert "cannot" not in line
+        assert f"    {world.root}/{path}\n" in out
+    assert "cannot" not in out
     assert not (tmp_path / "data").exists() and world.server.requests == []
+
+
+def test_a_dry_run_says_what_cannot_serve(world, tmp_path, capsys):
+    have = tmp_path / "have"
+    for name in ("dtd", "eurosat"):
+        shutil.copytree(world.root / name, have / name)
+    (have / "dtd/images/banded/banded_0001.jpg").unlink()
+    split = have / "eurosat/split_zhou_EuroSAT.json"
+    lists = json.loads(split.read_text())
+    lists["train"].reverse()
+    split.write_text(json.dumps(lists))
+    world.get(tmp_path / "data", "dtd", "eurosat", "--dry-run", "--from", str(have))
+    out = capsys.readouterr().out
+    assert f"{have}/dtd/images cannot serve: 1 of 30 images" in out
+    assert f"{split} cannot serve: it is not the published split_zhou_EuroSAT.json: it lists" in out
 
 
 def test_a_probe_asks_each_address_for_its_size_only(world, tmp_path, capsys):
@@ -90,17 +120,45 @@ def test_a_probe_asks_each_address_for_its_size_only(world, tmp_path, capsys):
 
 def test_more_than_the_disk_has_is_refused(world, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 1000})())
-    with pytest.raises(SystemExit):
-        world.get(tmp_path, "dtd")
-    captured = capsys.readouterr()
-    assert "1 kB free" in captured.out and "more than the disk has free" in captured.err
+    assert world.get(tmp_path, "dtd") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("has 1 kB free, too little: name fewer data sets, or another --root")
     assert world.server.requests == []
+
+
+def test_the_disk_has_to_hold_the_largest_archive_and_what_is_unpacked(
+    world, tmp_path, capsys, monkeypatch
+):
+    (remote,) = world.entries["dtd"].ways[0]
+    for free, enough in ((2 * remote.size - 1, False), (2 * remote.size, True)):
+        monkeypatch.setattr("shutil.disk_usage", lambda place, n=free: type("", (), {"free": n})())
+        world.get(tmp_path, "--dry-run", "dtd")
+        assert ("which is enough" in capsys.readouterr().out) == enough
+    begun = tmp_path / ".get/dtd/downloads/dtd.zip.part"
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"0" * (remote.size - 10))
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda place: type("", (), {"free": remote.size + 10})()
+    )
+    world.get(tmp_path, "--dry-run", "dtd")
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("1 data set to fetch: about 10 bytes;") and "which is enough" in first
+
+
+def test_what_is_at_hand_or_given_is_not_counted(world, tmp_path, capsys):
+    given = world.server.folder / world.ways("dtd")[1][0]
+    for words in (["--from", str(world.root)], ["--source", str(given)], ["--offline"]):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        world.get(tmp_path / "data", "dtd", *words)
+        first = capsys.readouterr().out.splitlines()[0]
+        assert "kB" not in first.partition(";")[0] and "MB" not in first.partition(";")[0]
+        shutil.rmtree(tmp_path / "data")
 
 
 def test_a_root_with_blanks_is_quoted_in_the_command_that_is_named(tmp_path, capsys):
     root = tmp_path / "my data"
     assert main(["dtd", "--offline", "--root", str(root)]) == 1
-    assert f"--root '{root}' --from FOLDER" in capsys.readouterr().out
+    assert f"get dtd --root '{root}' --from FOLDER" in capsys.readouterr().out
 
 
 def test_help_and_refusals_do_not_wait_for_heavy_libraries():

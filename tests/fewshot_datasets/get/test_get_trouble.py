@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import shutil
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from data_server import Behaviour
+from fewshot_datasets import READERS
 from fewshot_datasets.get import getting
 from fewshot_datasets.get.catalogue import Remote
+from fewshot_datasets.get.hub import for_browsers
 from filelock import FileLock
+from layouts_of_imagenet import imagenet_tars
 from worlds import without_addresses, write_sources
 
 
@@ -57,7 +62,8 @@ def test_without_a_published_split_none_is_made(world, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "dtd is not complete: no split_zhou_DescribableTextures.json" in out
     assert sorted(os.listdir(tmp_path / "dtd")) == ["fetched.json", "images"]
-    assert f"python -m fewshot_datasets.get dtd --root {tmp_path} --from FOLDER" in out
+    again = f"python -m fewshot_datasets.get dtd --root {tmp_path} --sources {world.sources}"
+    assert f"then {again} --from FOLDER" in out
 
 
 def test_a_split_of_the_owners_own_stops_the_data_set_and_stays(world, tmp_path, capsys):
@@ -91,6 +97,40 @@ def test_more_images_than_were_published_stop_the_data_set(world, tmp_path, caps
     assert "images in imagenet-r," in (text := line(capsys, "not complete"))
     assert f"{mine}/imagenet-r is not" in text and "Move it away" in text
     assert world.server.requests == []
+
+
+def test_a_wrong_document_is_fetched_anew_by_the_next_call(world, tmp_path):
+    world.fail(world.documents("eurosat"), Behaviour(content=b'{"train": []}'))
+    world.fail(world.ways("eurosat")[0])  # the hub's zip has the split
+    assert world.get(tmp_path, "eurosat") == 1
+    world.server.behaviour.clear()
+    assert world.get(tmp_path, "eurosat") == 0
+
+
+def test_pictures_at_hand_are_compared_with_the_split_before_they_are_placed(
+    world, tmp_path, capsys
+):
+    """A folder without the split may have been divided or renamed by somebody."""
+    mine = tmp_path / "mine/images"
+    shutil.copytree(world.root / "dtd/images", mine)
+    (mine / "banded/banded_0001.jpg").rename(mine / "banded/banded_9999.jpg")
+    assert world.get(tmp_path / "data", "dtd", "--from", str(mine)) == 0
+    assert "1 of 30 images" in line(capsys, "not used")
+    assert world.is_whole(tmp_path / "data", "dtd")
+    assert not list((tmp_path / "data").rglob("banded_9999.jpg"))
+
+
+def test_few_shot_picks_are_those_of_the_published_split(world, tmp_path):
+    assert world.get(tmp_path, "eurosat") == 0
+    options = SimpleNamespace(NUM_SHOTS=2, get={"SUBSAMPLE_CLASSES": "all"}.get)
+    picks = []
+    for root in (world.root, tmp_path):
+        options.ROOT = str(root)
+        random.seed(1)
+        made = READERS["eurosat"](SimpleNamespace(DATASET=options, SEED=1))
+        picks.append([os.path.relpath(d.impath, root) for d in (*made.train_x, *made.val)])
+    assert picks[0] == picks[1] and len(picks[0]) == 40
+    assert not list(tmp_path.rglob("split_rebuilt*"))
 
 
 # What is in the way.
@@ -212,9 +252,12 @@ def test_without_a_network_it_says_so_at_once_and_how_to_go_on(
     assert out.count("no network") == 1
     for config in ("dtd", "eurosat"):
         for way in world.entries[config].ways:
-            assert all(remote.address in out for remote in way)
-        assert f"{config} by hand (terms: {world.entries[config].page})" in out
-    assert "--from FOLDER" in out
+            assert all(for_browsers(remote.address) in out for remote in way)
+        assert f"{config} is not complete: no " in out
+        assert f"  terms: {world.entries[config].page}" in out
+    assert "https://huggingface.co/zhengli97/prompt_learning_dataset/resolve/main/dtd.zip" in out
+    assert "hf://" not in out  # which no browser knows
+    assert out.count("--from FOLDER") == 1 and "get dtd eurosat --root" in out
 
 
 def test_offline_asks_no_address(world, tmp_path):
@@ -256,6 +299,58 @@ def test_a_given_source_that_fails_is_not_replaced_in_silence(world, tmp_path, c
     out = capsys.readouterr().out
     assert "nothing.zip" in out and "404" in out
     assert not (tmp_path / "dtd/images").exists()
+
+
+def test_a_mirror_of_paths_needs_no_network(world, tmp_path):
+    entry = world.entries["dtd"]
+    split = world.root / "dtd/split_zhou_DescribableTextures.json"
+    archive = world.server.folder / world.ways("dtd")[1][0]
+    (document,) = entry.documents
+    local = replace(document, sources=(Remote(str(split)),))
+    entry = replace(entry, documents=(local,), ways=((Remote(str(archive)),),))
+    mine = write_sources(tmp_path / "mirror.yaml", {"dtd": entry})
+    assert replace(world, sources=mine).get(tmp_path / "data", "dtd", "--offline") == 0
+    assert world.is_whole(tmp_path / "data", "dtd")
+
+
+def test_an_archive_that_holds_nothing_of_what_is_lacking_is_not_unpacked(
+    world, tmp_path, capsys, monkeypatch
+):
+    """ImageNet's largest archive has 138 GB."""
+    have = tmp_path / "have"
+    imagenet_tars(have)
+    devkit = (have / "ILSVRC2012_devkit_t12.tar.gz").rename(tmp_path / "devkit.tar.gz")
+    words = ["imagenet", "--from", str(have)]
+    assert world.get(tmp_path / "data", *words) == 1
+    out = capsys.readouterr().out
+    assert out.count("not used") == 1
+    assert "not used: ILSVRC2012_img_val has no class folders" in out
+    devkit.rename(have / "ILSVRC2012_devkit_t12.tar.gz")
+    assert world.get(tmp_path / "data", *words) == 0
+    out = capsys.readouterr().out
+    assert "ILSVRC2012_img_val.tar" in out and "ILSVRC2012_img_train.tar" not in out
+
+
+def test_a_picture_at_hand_that_cannot_be_read_leads_to_the_next_source(
+    world, tmp_path, capsys, monkeypatch
+):
+    def refuse(source, goal):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), source)
+
+    copy = shutil.copyfile
+    monkeypatch.setattr(
+        shutil, "copyfile", lambda a, b: (refuse if "banded_0001" in str(a) else copy)(a, b)
+    )
+    words = ["dtd", "--link", "copy", "--from", str(world.root / "dtd/images")]
+    assert world.get(tmp_path, *words) == 0
+    assert "banded_0001.jpg cannot be read (Permission denied)" in line(capsys, "not used")
+
+
+def test_a_record_that_is_none_is_written_anew(world, tmp_path):
+    (tmp_path / "dtd").mkdir()
+    (tmp_path / "dtd/fetched.json").write_text("mine")
+    assert world.get(tmp_path, "dtd") == 0
+    assert "dtd.zip" in (tmp_path / "dtd/fetched.json").read_text()
 
 
 def test_a_mirrors_list_takes_the_place_of_ours(world, tmp_path):

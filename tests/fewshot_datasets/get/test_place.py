@@ -93,7 +93,7 @@ def test_where_hard_links_are_impossible_symbolic_ones_are_made(
 ):
     no_links(monkeypatch, number, "link", after=after)
     assert place(source, tmp_path / "goal", "hard") == (
-        f"hard links are not possible from {source} to {tmp_path / 'goal'} ({why}): "
+        f"hard links to {source} are not possible ({why}): "
         "symbolic links instead; --link copy copies"
     )
     assert os.readlink(tmp_path / "goal") == str(source)
@@ -103,13 +103,12 @@ def test_where_no_links_are_possible_files_are_copied(source, tmp_path, monkeypa
     no_links(monkeypatch, errno.EPERM, "link", "symlink")
     goal = tmp_path / "goal"
     assert place(source, goal, "hard") == (
-        f"hard or symbolic links are not possible from {source} to {goal} (not permitted): "
-        "copied instead"
+        f"hard or symbolic links to {source} are not possible (not permitted): copied instead"
     )
     assert tree_of(goal) == WHOLE
     remove(goal)
     assert place(source, goal, "symbolic") == (
-        f"symbolic links are not possible from {source} to {goal} (not permitted): copied instead"
+        f"symbolic links to {source} are not possible (not permitted): copied instead"
     )
     assert tree_of(goal) == WHOLE
 

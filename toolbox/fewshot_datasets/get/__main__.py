@@ -10,24 +10,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from fewshot_datasets import PUBLISHED, DatasetError
+from fewshot_datasets import PUBLISHED, READERS, DatasetError
 from fewshot_datasets.check import Parser, check, config_name
 from fewshot_datasets.files import say
 from fewshot_datasets.findings import table
 
 from .catalogue import Entry, Remote, load_catalogue
 from .errors import GetError
-from .getting import Getting, Outcome, Wishes
+from .getting import Getting, Wishes
 from .network import probe, reachable
-from .recognise import find
+from .recognise import Found, find, join
 from .state import Lacking, lacking
-from .tables import amount, by_hand, plan
+from .tables import Task, amount, by_hand, plan
 from .tree import Tree
 
 INTERRUPTED = 128 + 2  # exit status, as shells have it
@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return _run(args)
-    except (DatasetError, ValueError) as e:
+    except DatasetError as e:
+        parser.exit(2, f"error: {e}\n")
+    except ValueError as e:
         parser.error(str(e))
     except KeyboardInterrupt:
         say("interrupted: the same command goes on where it stopped")
@@ -91,37 +93,54 @@ def _run(args: argparse.Namespace) -> int:
     if root.exists() and not root.is_dir():
         raise DatasetError(f"--root {args.root} is a file, not a folder of data sets")
     catalogue = load_catalogue(Path(args.sources) if args.sources else None)
-    names = [_published(name) for name in args.names] or list(PUBLISHED)
-    trees = tuple(Tree.of_folder(_existing(place)) for place in args.places)
+    names = list(dict.fromkeys(map(_published, args.names))) or list(PUBLISHED)
     given = _given(args.given, names if args.names else [])
-    if trees and not args.names:
-        names = [name for name in names if any(find(tree, catalogue[name]) for tree in trees)]
+    if args.probe:
+        print(_probed([catalogue[name] for name in names]))
+        return 0
+    found = _found(args.places, [catalogue[name] for name in names])
+    if args.places and not args.names:
+        names = [name for name in names if found[name]]
         if not names:
             raise DatasetError(f"--from {', '.join(args.places)}: no data set was recognised there")
-    entries = [catalogue[name] for name in dict.fromkeys(names)]
-    if args.probe:
-        print(_probed(entries))
-        return 0
-    states = [(e, lacking(e, root / e.reader.dataset_dir)) for e in entries]
+    tasks = [_task(catalogue[n], root, found[n], given.get(n, ())) for n in names]
+    lines, enough = amount(tasks, root) if args.dry_run or not args.offline else ([], True)
+    for line in lines:
+        say(line)
     if args.dry_run:
-        print(plan(states, trees, root))
+        print(plan(tasks))
         return 0
-    text, enough = amount(states, root)
-    if any(lacks.parts for _, lacks in states) and not trees:
-        say(text)
-    if not (enough or trees):
-        raise DatasetError("that is more than the disk has free; name fewer data sets")
-    online = (lambda: False) if args.offline else _asked_once(entries)
-    wishes = Wishes(root, trees, args.link, (), online)
-    outcomes = [_get(e, replace(wishes, sources=given.get(e.name, ()))) for e in entries]
-    return _conclude(outcomes, root)
+    if not enough:
+        return 1
+    online = (lambda: False) if args.offline else _asked_once([task.entry for task in tasks])
+    left = [
+        _get(task.entry, Wishes(root, task.found, args.link, task.given, online)) for task in tasks
+    ]
+    return _conclude(tasks, left, args, root)
 
 
 def _published(name: str) -> str:
-    config = config_name(name)
+    config = config_name(name, PUBLISHED | {"digits": "", "image_folder": ""})
     if config not in PUBLISHED:
-        raise ValueError(f"{config} is not fetched; there are: {', '.join(PUBLISHED)}")
+        made = READERS[config].made_on_demand
+        what = "its reader writes it" if made else "it is your own images"
+        raise ValueError(f"{config} is not fetched: {what}")
     return config
+
+
+def _found(places: Sequence[str], entries: Sequence[Entry]) -> dict[str, Found]:
+    """What lies in `--from`, by data set; what could not be looked at there is said."""
+    trees = [Tree.of_folder(_existing(place)) for place in places]
+    found = {entry.name: join(find(tree, entry) for tree in trees) for entry in entries}
+    for tree in trees:
+        for note in tree.notes:
+            say(note)
+    return found
+
+
+def _task(entry: Entry, root: Path, found: Found, given: tuple[Remote, ...]) -> Task:
+    goal = root / entry.reader.dataset_dir
+    return Task(entry, goal, lacking(entry, goal), found, given)
 
 
 def _existing(place: str) -> Path:
@@ -166,39 +185,47 @@ def _asked_once(entries: Sequence[Entry]) -> Callable[[], bool]:
     return online
 
 
-def _get(entry: Entry, wishes: Wishes) -> Outcome:
+def _get(entry: Entry, wishes: Wishes) -> Lacking:
     try:
         return Getting(entry, wishes).run()
     except GetError as e:
-        say(str(e))
-        return Outcome(entry, Lacking(blocked=str(e)))
+        return Lacking(blocked=str(e))
 
 
-def _conclude(outcomes: Sequence[Outcome], root: Path) -> int:
-    findings = check([outcome.entry.name for outcome in outcomes], str(root))
+def _conclude(
+    tasks: Sequence[Task], left: Sequence[Lacking], args: argparse.Namespace, root: Path
+) -> int:
+    findings = check([task.entry.name for task in tasks], str(root))
     print(table(findings))
-    for outcome in outcomes:
-        if outcome.lacks:
-            say(f"{outcome.entry.name} is not complete: {outcome.lacks}")
-            if not outcome.lacks.blocked:
-                print(by_hand(outcome.entry, outcome.lacks, root))
-    return 0 if all(f.usable for f in findings) and not any(o.lacks for o in outcomes) else 1
+    to_fetch = []
+    for task, lacks in zip(tasks, left, strict=True):
+        if lacks:
+            say(f"{task.entry.name} is not complete: {lacks}")
+            if not lacks.blocked:
+                print(by_hand(task.entry, lacks, task.goal))
+                to_fetch.append(task.entry.name)
+    if to_fetch:
+        more = ["--sources", args.sources] if args.sources else []
+        words = [*to_fetch, "--root", str(root), *more, "--from", "FOLDER"]
+        command = f"python -m fewshot_datasets.get {shlex.join(words)}"
+        print(f"By hand: fetch what is listed into a folder, then {command}")
+    return 0 if all(f.usable for f in findings) and not any(left) else 1
 
 
 def _probed(entries: Sequence[Entry]) -> str:
     from tabulate import tabulate
 
     remotes = {
-        remote: (entry.name, remote.address)
+        remote: entry.name
         for entry in entries
         for way in (*(d.sources for d in entry.documents), *entry.ways, entry.by_hand)
         for remote in way
     }
     rows = [
-        (*remotes[remote], answer)
+        (remotes[remote], answer, remote.address)
         for remote, answer in zip(remotes, probe(list(remotes)), strict=True)
     ]
-    return tabulate(rows, ("data set", "address", "answer"), disable_numparse=True)
+    return tabulate(rows, ("data set", "answer", "address"), disable_numparse=True)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,15 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
+def for_browsers(address: str) -> str:
+    """The address under which a browser gets the file; other addresses as they are."""
+    spec = _ADDRESS.fullmatch(address)
+    if spec is None:
+        return address
+    place = f"{endpoint()}/{spec['kind'] or ''}{spec['repo']}"
+    return f"{place}/resolve/{spec['revision'] or 'main'}/{spec['file']}"
+
+
 def _ask(remote: Remote) -> tuple[Any, str]:
     """What the hub says of a file (`HfFileMetadata`), and the address that was asked."""
     spec = _ADDRESS.fullmatch(remote.address)

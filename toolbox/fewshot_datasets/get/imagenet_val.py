@@ -42,8 +42,8 @@ def sorting(val: Path, devkit: Path | None = None, table: Path | None = None) ->
     source = table or devkit
     if source is None:
         raise SourceError(
-            f"{val} has no class folders, and nothing that sorts it is there: put "
-            "ILSVRC2012_devkit_t12.tar.gz or Kaggle's LOC_val_solution.csv beside it"
+            f"{val} has no class folders, and nothing that sorts it is there: give "
+            "ILSVRC2012_devkit_t12.tar.gz or Kaggle's LOC_val_solution.csv with it (--from)"
         )
     known = _of_table(source) if table else _of_devkit(source)
     files = {name for name in Tree.of_folder(val).top.files if name.endswith(".JPEG")}

@@ -23,6 +23,7 @@ _IMPOSSIBLE = {
     errno.EOPNOTSUPP: "not supported",
     errno.EINVAL: "not supported",  # Windows, without the right to make links
 }
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 _FALLS = {"hard": ("hard", "symbolic", "copy"), "symbolic": ("symbolic", "copy")}
 
 Advance = Callable[[int], object]
@@ -37,8 +38,8 @@ def place(source: Path, goal: Path, how: str, advance: Advance | None = None) ->
     these are not, copies; what is returned says so. `advance` is called with 1 for each file.
     Hidden files, what archives leave behind and broken links are left out.
 
-    Raises SourceError for what vanishes meanwhile, GetError where one of the two lies in the other,
-    and OSError, such as for a full disk; nothing is left at `goal` then.
+    Raises SourceError for what vanishes meanwhile or cannot be read, GetError where one of the two
+    lies in the other, and OSError, such as for a full disk; nothing is left at `goal` then.
     """
     _refuse_nested(source, goal)
 
@@ -81,26 +82,30 @@ def _first_possible(make: Callable[[str], None], source: Path, goal: Path, how: 
     for way in _FALLS.get(how, (how,)):
         try:
             make(way)
-            return _remark(refused, way, source, goal)
+            return _remark(refused, way, source)
         except OSError as e:
             remove(goal)
-            if e.errno == errno.ENOENT and not str(e.filename).startswith(str(goal)):
+            theirs = e.filename is not None and not str(e.filename).startswith(str(goal))
+            if e.errno == errno.ENOENT and theirs:
                 raise SourceError(f"{e.filename} vanished while it was placed") from e
-            if e.errno not in _IMPOSSIBLE or way not in _FALLS:
+            if e.errno in _IMPOSSIBLE and way in _FALLS:
+                refused[way] = _IMPOSSIBLE[e.errno]
+            elif e.errno in _UNREADABLE and theirs:
+                raise SourceError(f"{e.filename} cannot be read ({e.strerror})") from e
+            else:
                 raise
-            refused[way] = _IMPOSSIBLE[e.errno]
         except BaseException:
             remove(goal)
             raise
     raise AssertionError(how)
 
 
-def _remark(refused: Mapping[str, str], way: str, source: Path, goal: Path) -> str | None:
+def _remark(refused: Mapping[str, str], way: str, source: Path) -> str | None:
     if not refused:
         return None
     links, because = " or ".join(refused), "; ".join(dict.fromkeys(refused.values()))
     instead = {"symbolic": "symbolic links instead; --link copy copies", "copy": "copied instead"}
-    return f"{links} links are not possible from {source} to {goal} ({because}): {instead[way]}"
+    return f"{links} links to {source} are not possible ({because}): {instead[way]}"
 
 
 def _make_files(files: Iterable[tuple[str, str]], how: str, advance: Advance | None) -> None:

@@ -15,44 +15,50 @@ from .catalogue import Document
 from .errors import SourceError
 
 
-def verify(path: Path, document: Document) -> str:
+def verify(path: Path, document: Document, called: str = "") -> str:
     """How `path` is the published document: "" for the same bytes, else a remark about it.
 
     Where the bytes differ, the parsed content is written anew in the form of the published files
     and that is compared, so a copy with other white space, escapes or line ends is recognised by
-    the same sum. Raises SourceError, with what differs, for any other file.
+    the same sum. `called` is where the file came from, for messages, if that is not `path`. Raises
+    SourceError, with what differs, for any other file.
     """
+    called = called or str(path)
     if not document.name.endswith(".json"):
-        return _verify_names(path, document)
+        return _verify_names(path, document, called)
     content = _bytes(path)
     if _is_published(content, document):
         return ""
     try:
         split = read_split(path)
     except DatasetError as e:
-        raise SourceError(f"{path} is not the published {document.name}: {e}") from e
+        raise SourceError(f"{called} is not the published {document.name}: {_bare(e, path)}") from e
     if any(_is_published(text, document) for text in _rewritten(split)):
         return f"{document.name} has other bytes than the published file, and the same content"
     sizes = tuple(len(records) for records in split)
     if not _sums(document) and sizes == document.sizes:
         return f"no sum of {document.name} is known; it has as many images as the published one"
     raise SourceError(
-        f"{path} is not the published {document.name}: {_difference(sizes, document)}; "
+        f"{called} is not the published {document.name}: {_difference(sizes, document)}; "
         "a split made anew is another benchmark"
     )
 
 
-def _verify_names(path: Path, document: Document) -> str:
+def _verify_names(path: Path, document: Document, called: str) -> str:
     try:
         names = read_classnames(path)
     except DatasetError as e:
-        raise SourceError(f"{path} is not the published {document.name}: {e}") from e
+        raise SourceError(f"{called} is not the published {document.name}: {_bare(e, path)}") from e
     if document.sizes and len(names) != document.sizes[0]:
         raise SourceError(
-            f"{path} is not the published {document.name}: it names {len(names):,} classes, "
+            f"{called} is not the published {document.name}: it names {len(names):,} classes, "
             f"the published one {document.sizes[0]:,}"
         )
     return ""
+
+
+def _bare(error: DatasetError, path: Path) -> str:
+    return str(error).removeprefix(str(path)).removeprefix(": ").strip()
 
 
 def _bytes(path: Path) -> bytes:

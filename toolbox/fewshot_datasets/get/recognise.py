@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -88,6 +88,23 @@ def held(archive: Path, entry: Entry) -> set[str]:
     inside = find(_content(archive), entry)
     goals = {*inside.parts, *inside.documents, *inside.to_sort}
     return goals | {part.goal for part in entry.parts if _is_packed(archive, part)}
+
+
+def together(entry: Entry, archives: Sequence[Path]) -> list[list[Path]]:
+    """The archives that are to be unpacked at once: those of the classes of one part."""
+    groups: dict[tuple[str, ...], list[Path]] = {}
+    for archive in dict.fromkeys(archives):
+        key = part_of_class(entry, archive) or (str(archive),)
+        groups.setdefault(key, []).append(archive)
+    return list(groups.values())
+
+
+def part_of_class(entry: Entry, archive: Path) -> tuple[str, ...]:
+    """The name of the part of which an archive holds one class, such as `n01440764.tar`."""
+    for part in entry.parts:
+        if any("?" in name and _matcher(name)(archive.name) for name in part.packed):
+            return (part.goal.rpartition("/")[2],)
+    return ()
 
 
 def join(several: Iterable[Found]) -> Found:

@@ -1,73 +1,112 @@
-"""What would be fetched, from where, how large; and the way by hand."""
+"""What is fetched from where and how large it is, and the way by hand: in lines for a person."""
 
 from __future__ import annotations
 
-import shlex
 import shutil
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot_datasets.files import counted
 
-from .catalogue import Entry, Remote
-from .recognise import Found, find
+from . import hub
+from .catalogue import Document, Entry, Remote
+from .errors import SourceError
+from .fetch import file_name, transport
+from .published import verify
+from .recognise import Found
 from .state import Lacking, known_split, shortfall
-from .tree import Tree
-
-HEADERS = ("what", "from", "size", "sum", "note")
+from .workshop import Workshop
 
 
-def plan(states: Iterable[tuple[Entry, Lacking]], trees: Sequence[Tree], root: Path) -> str:
-    """What would be done: of each data set what lies in `trees`, and its sources in order."""
-    from tabulate import tabulate
+@dataclass(frozen=True)
+class Task:
+    """What is known of one data set before anything is done."""
 
+    entry: Entry
+    goal: Path  # its directory
+    lacks: Lacking
+    found: Found  # of what a person already has
+    given: tuple[Remote, ...] = ()  # in place of the catalogue's sources
+
+    @property
+    def ways(self) -> tuple[tuple[Remote, ...], ...]:
+        return (self.given,) if self.given else self.entry.ways
+
+    @property
+    def is_to_be_fetched(self) -> bool:
+        at_hand = self.found.serves(self.entry) or self.found.archives
+        return bool(self.lacks.parts) and not self.lacks.blocked and not at_hand
+
+
+def plan(tasks: Iterable[Task]) -> str:
+    """What would be done: of each data set what lies at hand, and its sources in their order."""
     blocks = []
-    for entry, lacks in states:
+    for task in tasks:
+        lacks = task.lacks
         if not lacks or lacks.blocked:
-            blocks.append(f"{entry.name}: {lacks.blocked or 'is there already'}")
+            blocks.append(f"{task.entry.name}: {lacks.blocked or 'is there already'}")
             continue
-        found = [find(tree, entry) for tree in trees]
-        rows = list(_offered(entry, lacks, found, root)) + list(_tried(entry, lacks))
-        blocks.append(f"{entry.name} ({terms(entry)})")
-        table = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True)
-        blocks[-1] += "\n" + textwrap.indent(table, "  ")
+        lines = [f"{task.entry.name} ({terms(task.entry)})"]
+        for what, rows in _steps(task):
+            lines += [f"  {what}", *(f"    {row}" for row in rows)]
+        blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _offered(
-    entry: Entry, lacks: Lacking, found: Sequence[Found], root: Path
-) -> Iterator[tuple[str, ...]]:
-    """What a person has: each candidate, and what it lacks."""
-    goal = root / entry.reader.dataset_dir
-    around = [folder for one in found for folder in one.folders(entry)]
-    split = known_split(entry.reader, goal, *around)
-    for one in found:
-        for part in entry.parts:
-            for path in one.parts.get(part.goal, []) if part.goal in lacks.parts else []:
-                fault = shortfall(part, [path, goal / part.goal], split, entry.reader)
-                yield part.goal, str(path), "", "", f"cannot serve: {fault}" if fault else ""
-        for document in lacks.documents:
-            for path in one.documents.get(document.name, []):
-                yield document.name, str(path), "", "", ""
-        for path in one.archives:
-            yield "archive", str(path), gigabytes(path.stat().st_size), "", ""
-        for path, because in one.lookalikes if lacks.parts else []:
-            yield "", str(path), "", "", f"cannot serve: {because}"
-
-
-def _tried(entry: Entry, lacks: Lacking) -> Iterator[tuple[str, ...]]:
-    """The sources of what is lacking, in the order in which they are tried."""
+def _steps(task: Task) -> Iterator[tuple[str, list[str]]]:
+    at_hand = list(_at_hand(task))
+    if at_hand:
+        yield "in --from, tried before all else", at_hand
+    entry, lacks = task.entry, task.lacks
     tried = [(d.name, [(remote,) for remote in d.sources]) for d in lacks.documents]
     if lacks.parts:
-        tried.append(("pictures", list(entry.ways or (entry.by_hand,))))
+        tried.append(("pictures", list(task.ways or (entry.by_hand,))))
     for what, ways in tried:
+        rows = []
         for number, way in enumerate(ways, start=1):
             for remote in way:
-                rank = "by hand:" if remote in entry.by_hand else f"{number}."
-                address = f"{rank} {remote.address}"
-                yield what, address, size_of(remote), sum_of(entry, remote), remote.note
-                what = ""
+                rank = "by hand" if remote in entry.by_hand else f"{number}."
+                rows.append(_row(rank, size_of(remote), sum_of(entry, remote), _noted(remote)))
+        yield f"{what}: the first that works of these" if len(ways) > 1 else what, rows
+
+
+def _row(rank: str, size: str, checksum: str, text: str) -> str:
+    """One source; its address is last, so that a narrow terminal breaks nothing else."""
+    return f"{rank:<7}  {size:<13}  {checksum:<8}  {text}"
+
+
+def _noted(remote: Remote, address: str = "") -> str:
+    return f"{address or remote.address}{f' ({remote.note})' if remote.note else ''}"
+
+
+def _at_hand(task: Task) -> Iterator[str]:
+    """Each candidate that a person has, and why it cannot serve."""
+    entry, lacks, found = task.entry, task.lacks, task.found
+    split = known_split(entry.reader, task.goal, *found.folders(entry))
+    for document in lacks.documents:
+        for path in found.documents.get(document.name, []):
+            yield _judged(path, _difference(path, document))
+    for part in entry.parts:
+        for path in found.parts.get(part.goal, []) if part.goal in lacks.parts else []:
+            layers = [path, task.goal / part.goal]
+            yield _judged(path, shortfall(part, layers, split, entry.reader))
+    for path in found.archives:
+        yield f"{path} ({gigabytes(path.stat().st_size)})"
+    for path, because in found.lookalikes if lacks.parts else []:
+        yield _judged(path, because)
+
+
+def _judged(path: Path, fault: str) -> str:
+    return f"{path} cannot serve: {fault}" if fault else str(path)
+
+
+def _difference(path: Path, document: Document) -> str:
+    try:
+        verify(path, document, "it")
+    except SourceError as e:
+        return str(e)
+    return ""
 
 
 def terms(entry: Entry) -> str:
@@ -99,45 +138,68 @@ def gigabytes(size: int) -> str:
     return f"{size} bytes"
 
 
-def amount(entries: Sequence[tuple[Entry, Lacking]], root: Path) -> tuple[str, bool]:
-    """How much is to fetch and what the disk has, as one line; and whether the disk has enough.
+def amount(tasks: Sequence[Task], root: Path) -> tuple[list[str], bool]:
+    """How much is to be fetched and what the disk has, in lines; and whether that is enough.
 
-    Of each data set the first source counts. Unpacking takes about as much again.
+    Of each data set the first source counts, less what an earlier call fetched of it. What is
+    unpacked takes about as much as its archive, and each archive goes when its data set is there.
     """
-    lacking = [entry for entry, lacks in entries if lacks.parts]
-    ways = [entry.ways[0] for entry in lacking if entry.ways]
-    sizes = [_known_size(remote) for way in ways for remote in way]
-    known = sum(size for size in sizes if size is not None)
-    unknown = sum(size is None for size in sizes)
+    lines = [
+        f"{task.entry.name} is not fetched: it needs a sign-up at {task.entry.sign_up}"
+        for task in tasks
+        if task.is_to_be_fetched and not task.ways
+    ]
+    to_fetch = [task for task in tasks if task.is_to_be_fetched and task.ways]
+    if not to_fetch:
+        return lines, True
+    remotes = [(task, remote) for task in to_fetch for remote in task.ways[0]]
+    sizes = {remote: _known_size(remote) for _, remote in remotes}
+    known = [size for size in sizes.values() if size is not None]
+    there = sum(_fetched_of(task, remote) for task, remote in remotes)
     existing = next(place for place in (root, *root.parents) if place.exists())
     free = shutil.disk_usage(existing).free
-    text = f"{counted(len(lacking), 'data set')}: about {gigabytes(known)} to fetch"
-    text += f", and {counted(unknown, 'archive')} of unknown size" if unknown else ""
-    text += f"; as much again unpacked; {existing} has {gigabytes(free)} free"
-    return text, known < free
+    enough = sum(known) + max(known, default=0) <= free + there
+    unknown = len(sizes) - len(known)
+    words = [f"about {gigabytes(max(sum(known) - there, 0))}"] if known else []
+    words += [f"{counted(unknown, 'archive')} of unknown size"] if unknown else []
+    verdict = "which is enough" + (" for what is known" if unknown else "")
+    if not enough:
+        verdict = "too little: name fewer data sets, or another --root"
+    what = f"{counted(len(to_fetch), 'data set')} to fetch: {' and '.join(words)}"
+    disk = f"{existing} has {gigabytes(free)} free, {verdict}"
+    return [f"{what}; as much again unpacked; {disk}", *lines], enough
 
 
 def _known_size(remote: Remote) -> int | None:
+    if transport(remote.address) == "file":
+        return 0
     return remote.about if remote.size is None else remote.size
 
 
-def by_hand(entry: Entry, lacks: Lacking, root: Path) -> str:
-    """What a person can do: which files to fetch and where each goes."""
-    goal = root / entry.reader.dataset_dir
-    lines = [f"{entry.name} by hand ({terms(entry)}). Fetch into a folder"]
+def _fetched_of(task: Task, remote: Remote) -> int:
+    """Bytes that earlier calls fetched of a file."""
+    if transport(remote.address) == "file":
+        return 0
+    whole = Workshop(task.goal, task.entry.name).downloads / file_name(remote)
+    begun = (whole, whole.with_name(f"{whole.name}.part"))
+    return sum(path.stat().st_size for path in begun if path.is_file())
+
+
+def by_hand(entry: Entry, lacks: Lacking, goal: Path) -> str:
+    """What a person can fetch, and what becomes of it in the data set's directory `goal`."""
+    lines = [f"  {terms(entry)}"]
     for document in lacks.documents:
         lines += _one_of(document.name, [(remote,) for remote in document.sources])
     if lacks.parts:
         lines += _one_of("the pictures", entry.ways or (entry.by_hand,))
-    command = f"python -m fewshot_datasets.get {entry.name} --root {shlex.quote(str(root))}"
-    lines.append(f"  then: {command} --from FOLDER")
-    places = [str(goal / name) for name in (*lacks.parts, *(d.name for d in lacks.documents))]
-    lines.append(f"  which makes of them: {', '.join(places)}")
-    return "\n".join(lines)
+    names = ", ".join((*lacks.parts, *(document.name for document in lacks.documents)))
+    return "\n".join([*lines, f"  which become, in {goal}: {names}"])
 
 
 def _one_of(what: str, ways: Sequence[Sequence[Remote]]) -> list[str]:
     lines = [f"  {what}, from {'one of' if len(ways) > 1 else ''}".rstrip()]
     for way in ways:
-        lines += [f"    {'  and ' if i else ''}{remote.address}" for i, remote in enumerate(way)]
+        for i, remote in enumerate(way):
+            address = _noted(remote, hub.for_browsers(remote.address))
+            lines.append(f"    {'  and ' if i else ''}{address}")
     return lines
