@@ -200,9 +200,10 @@ def tar_members(reader: io.BufferedReader[Any]) -> Iterator[Member]:
     forward: Any = _Forward(data)
     with _reading_headers():
         archive = tarfile.TarFile(fileobj=forward, encoding="utf-8", errors="surrogateescape")
+    headers = iter(archive)
     while True:
         with _reading_headers():
-            info = archive.next()
+            info = next(headers, None)
         if info is None:
             break
         yield _tar_member(archive, info)
