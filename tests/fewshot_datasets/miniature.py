@@ -1,7 +1,8 @@
 """Every data set's directory in miniature: generated images, raw annotations in their real formats.
 
 `build(config, root)` writes what a user has after unpacking the official archives, without a split
-file. Class folders hold ten images, of which a rebuilt 50 / 20 / 30 split takes 5, 2 and 3.
+file; files are named as the real ones are. Class folders hold ten images, of which a rebuilt
+50 / 20 / 30 split takes 5, 2 and 3.
 """
 
 from __future__ import annotations
@@ -54,9 +55,11 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-def class_folders(directory: Path, folders: Iterable[str], per_class: int = 10) -> None:
+def class_folders(
+    directory: Path, folders: Iterable[str], form: str = "{folder}_{i:04d}.jpg"
+) -> None:
     for folder in folders:
-        write_images(directory / folder, [f"{folder}_{i:02d}.jpg" for i in range(per_class)])
+        write_images(directory / folder, [form.format(folder=folder, i=i) for i in range(1, 11)])
     (directory / ".DS_Store").write_text("not a class")
 
 
@@ -65,6 +68,7 @@ def caltech101(root: Path) -> Path:
     class_folders(
         directory / "101_ObjectCategories",
         ["BACKGROUND_Google", "Faces", "Faces_easy", "Leopards", "accordion", "airplanes"],
+        "image_{i:04d}.jpg",
     )
     return directory
 
@@ -115,7 +119,8 @@ def oxford_flowers(root: Path) -> Path:
 
 
 def food101(root: Path) -> Path:
-    class_folders(root / "food-101" / "images", ["apple_pie", "baklava", "waffles"])
+    dishes = ["apple_pie", "baklava", "waffles"]
+    class_folders(root / "food-101" / "images", dishes, "10{i}347.jpg")
     return root / "food-101"
 
 
@@ -155,6 +160,7 @@ def eurosat(root: Path) -> Path:
         root / "eurosat" / "2750",
         ["AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial"]
         + ["Pasture", "PermanentCrop", "Residential", "River", "SeaLake"],
+        "{folder}_{i}.jpg",
     )
     return root / "eurosat"
 
@@ -190,10 +196,11 @@ def write_classnames(directory: Path) -> None:
 
 def imagenet(root: Path) -> Path:
     directory = root / "imagenet"
-    for wnid in SYNSETS:
+    for label, wnid in enumerate(SYNSETS):
         write_images(directory / "images/train" / wnid, [f"{wnid}_{i}.JPEG" for i in range(6)])
+        numbers = [1 + label + i * len(SYNSETS) for i in range(3)]
         write_images(
-            directory / "images/val" / wnid, [f"ILSVRC2012_val_{i}.JPEG" for i in range(3)]
+            directory / "images/val" / wnid, [f"ILSVRC2012_val_{n:08d}.JPEG" for n in numbers]
         )
     write_classnames(directory)
     return directory
@@ -209,20 +216,22 @@ def imagenetv2(root: Path) -> Path:
 
 
 def imagenet_sketch(root: Path) -> Path:
-    return _variant(root / "imagenet-sketch", "images", list(SYNSETS))
+    return _variant(root / "imagenet-sketch", "images", list(SYNSETS), "sketch_{i}.JPEG")
 
 
 def imagenet_a(root: Path) -> Path:
-    return _variant(root / "imagenet-adversarial", "imagenet-a", ["n03000002", "n02000003"])
+    form = "0.00{i}116_digital clock _ digital clock_0.8656{i}.jpg"
+    return _variant(root / "imagenet-adversarial", "imagenet-a", ["n03000002", "n02000003"], form)
 
 
 def imagenet_r(root: Path) -> Path:
-    return _variant(root / "imagenet-rendition", "imagenet-r", ["n03000002", "n02000003"])
+    synsets = ["n03000002", "n02000003"]
+    return _variant(root / "imagenet-rendition", "imagenet-r", synsets, "art_{i}.jpg")
 
 
-def _variant(directory: Path, images: str, synsets: list[str]) -> Path:
+def _variant(directory: Path, images: str, synsets: list[str], form: str) -> Path:
     for wnid in synsets:
-        write_images(directory / images / wnid, [f"art_{i}.jpg" for i in range(2)])
+        write_images(directory / images / wnid, [form.format(i=i) for i in range(2)])
     (directory / images / "README.txt").write_text("about these images")
     write_classnames(directory)
     return directory

@@ -72,7 +72,7 @@ def test_a_missing_image_is_one_problem_with_its_list_and_count(root):
 
 
 def test_a_broken_image_is_found_only_by_the_deep_check(root):
-    victim = root / "dtd/images/banded/banded_03.jpg"
+    victim = root / "dtd/images/banded/banded_0003.jpg"
     victim.write_bytes(victim.read_bytes()[:200])
     assert main(["--root", str(root), "dtd"]) == 0
     assert main(["--root", str(root), "--deep", "dtd"]) == 1

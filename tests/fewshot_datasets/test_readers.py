@@ -104,8 +104,8 @@ def test_labels_come_from_the_annotations(every_data_set):
     assert labels("sun397")["a/apartment_building/outdoor/sun_011.jpg"] == 1
     assert labels("ucf101")["Handstand_Pushups/v_HandStandPushups_g08_c01.jpg"] == 1
     assert labels("imagenetv2")["0/0.jpeg"] == 0
-    assert labels("imagenet_a")["n02000003/art_0.jpg"] == 0
-    assert labels("caltech101")["airplanes/airplanes_00.jpg"] == 3
+    assert labels("imagenet_r")["n02000003/art_0.jpg"] == 0
+    assert labels("caltech101")["airplanes/image_0001.jpg"] == 3
 
 
 @pytest.mark.parametrize("config", WITH_SPLIT_FILE)

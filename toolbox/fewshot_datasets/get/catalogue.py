@@ -47,7 +47,8 @@ class Part:
 
     Patterns are those of `fnmatch`, for each name of a path with `/`; a folder is the part if its
     own name matches `named`, if it has an entry for each pattern of `holds`, and if the folder
-    around it has one for each of `beside`. A file is the part if its name matches `named`.
+    around it has one for each of `beside`. A file is the part if its name matches `named`, and if
+    the folder around it has an entry for each of `beside`.
     """
 
     goal: str  # below the data set's directory, with `/`
@@ -55,6 +56,7 @@ class Part:
     holds: tuple[str, ...] = ()  # empty: the part is a file
     beside: tuple[str, ...] = ()
     optional: bool = False  # placed where it is found, never asked for
+    packed: tuple[str, ...] = ()  # archives that hold nothing but this part, or a class of it
     images: int | None = None  # how many a folder holds, where no published list names them
 
 
@@ -92,6 +94,7 @@ class Entry:
     documents: tuple[Document, ...] = ()
     ways: tuple[tuple[Remote, ...], ...] = ()  # each brings all pictures
     by_hand: tuple[Remote, ...] = ()  # what a sign-up is for
+    to_sort: tuple[Part, ...] = ()  # pictures in one heap, and what tells their classes
     lookalikes: tuple[Lookalike, ...] = ()
     serves: tuple[str, ...] = ()  # what others have that can serve, in words
 
@@ -140,6 +143,7 @@ def _entry(content: dict[str, Any], where: str) -> Entry:
         "documents": _list_of(_document),
         "ways": _list_of(_way),
         "by_hand": _list_of(_remote),
+        "to_sort": _list_of(_simple(Part)),
         "lookalikes": _list_of(_simple(Lookalike)),
     }
     return _make(Entry, content, where, makers)
