@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fewshot_datasets.files import is_leftover
 from fewshot_datasets.get import archives, new_folder
 from fewshot_datasets.get.archives import kind, member_names, unpack
 from fewshot_datasets.get.errors import SourceError
@@ -631,7 +632,6 @@ def expected_files(members: list[tuple[str, bytes | None]]) -> dict[str, bytes]:
     expected = {}
     for name, content in members:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-        hidden = any(part.startswith(".") or part == "Icon\r" for part in parts)
-        if content is not None and not hidden:
+        if content is not None and not any(map(is_leftover, parts)):
             expected["/".join(parts)] = content
     return expected
