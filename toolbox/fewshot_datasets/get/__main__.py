@@ -104,11 +104,12 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     states = [(e, lacking(e, root / e.reader.dataset_dir)) for e in entries]
     if args.dry_run:
-        print(plan(states))
+        print(plan(states, trees, root))
         return 0
     text, enough = amount(states, root)
-    say(text)
-    if not enough:
+    if any(lacks.parts for _, lacks in states) and not trees:
+        say(text)
+    if not (enough or trees):
         raise DatasetError("that is more than the disk has free; name fewer data sets")
     online = (lambda: False) if args.offline else _asked_once(entries)
     wishes = Wishes(root, trees, args.link, (), online)

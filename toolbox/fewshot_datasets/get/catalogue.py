@@ -89,7 +89,7 @@ class Entry:
 
     name: str  # of its config file
     page: str  # where its terms stand
-    sign_up: str = ""  # who asks for one before the archives can be had
+    sign_up: str = ""  # where one has to sign up before the archives can be had
     parts: tuple[Part, ...] = ()
     documents: tuple[Document, ...] = ()
     ways: tuple[tuple[Remote, ...], ...] = ()  # each brings all pictures

@@ -7,21 +7,28 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from fewshot_datasets.files import say
+from fewshot_datasets import READERS
+from fewshot_datasets.files import read_json, say, write_json
+from fewshot_datasets.splits import Split
 
 from .archives import kind, unpack
 from .catalogue import Document, Entry, Part, Remote
 from .errors import GetError, SourceError
-from .fetch import fetch
+from .fetch import fetch, fetched
+from .imagenet_val import place_val
 from .place import merge, place
 from .progress import Progress
 from .published import verify
-from .recognise import Found, find
+from .recognise import Found, find, join, most_complete_first, stem_of
 from .state import Lacking, known_split, lacking, shortfall
 from .tree import Tree
 from .workshop import Workshop
+
+RECORD = "fetched.json"  # in a data set's directory: what was fetched, from where, with its sums
+SORTED = "images/val"  # the part that others have in one heap
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Getting:
         self.goal = wishes.root / entry.reader.dataset_dir
         self.workshop = Workshop(wishes.root, entry.name)
         self.outcome = Outcome(entry, Lacking())
+        self.to_sort: dict[str, list[Path]] = {}  # from all places: one may sort another's pictures
 
     @property
     def lacks(self) -> Lacking:
@@ -63,6 +71,9 @@ class Getting:
             self._look()
             if not self.lacks:
                 self._say("is there already")
+                if self.workshop.folder.exists():  # of a call that was killed at its very end
+                    with self.workshop.opened():
+                        self.workshop.forget_downloads()
                 return self.outcome
             with self.workshop.opened():
                 self._look()  # another call may have held the lock
@@ -91,22 +102,22 @@ class Getting:
             self._say(f"not used: {e}")
 
     def _from_trees(self) -> None:
-        found = [find(tree, self.entry) for tree in self.wishes.trees]
-        for one in found:
-            self._take(one, self.wishes.link)
-        for archive in [archive for one in found for archive in one.archives]:
+        found = join(find(tree, self.entry) for tree in self.wishes.trees)
+        self._take(found, self.wishes.link)
+        for archives in together(self.entry, found.archives):
             if self.lacks:
                 with self._next_if_it_fails():
-                    self._take_archives([archive])
-        for folder, because in [like for one in found for like in one.lookalikes]:
+                    self._take_archives(archives)
+        for folder, because in found.lookalikes:
             if self.lacks.parts:
                 with self._next_if_it_fails():
-                    raise SourceError(f"{folder} cannot serve: {because}. {serving(self.entry)}")
+                    raise SourceError(f"{folder} cannot serve: {because}.{serving(self.entry)}")
 
     def _from_sources(self) -> None:
-        for remote in self.wishes.sources:
+        if self.wishes.sources:
             with self._next_if_it_fails():
-                self._take_archives(self._fetch([remote]))
+                self._take_archives(self._fetch(self.wishes.sources))
+        self._from_neighbours()
         if not self.lacks or not self.wishes.online():
             return
         for document in list(self.lacks.documents):
@@ -116,14 +127,24 @@ class Getting:
                 with self._next_if_it_fails():
                     self._take_archives(self._fetch(way))
 
+    def _from_neighbours(self) -> None:
+        """ImageNet's class names serve all of its variants."""
+        for document in list(self.lacks.documents):
+            for reader in READERS.values():
+                path = self.wishes.root / reader.dataset_dir / document.name
+                if path.is_file() and document in self.lacks.documents:
+                    with self._next_if_it_fails():
+                        self._take_document(document, path)
+
     def _fetch(self, remotes: Sequence[Remote]) -> list[Path]:
         return [fetch(remote, self.workshop.downloads) for remote in remotes]
 
     def _fetch_document(self, document: Document) -> None:
         for remote in document.sources:
             with self._next_if_it_fails():
-                (path,) = self._fetch([remote])
-                self._take_document(document, path)
+                paths = self._fetch([remote])
+                self._take_document(document, paths[0])
+                self._record(paths)
                 return
 
     def _take_archives(self, archives: Sequence[Path]) -> None:
@@ -140,10 +161,9 @@ class Getting:
             if str(self.lacks) == lacked:
                 names = ", ".join(archive.name for archive in archives)
                 raise SourceError(f"{names}: holds nothing that {self.entry.name} lacks ({lacked})")
+            self._record(archives)
         except SourceError:
-            for archive in archives:
-                if self.workshop.downloads in archive.parents:
-                    archive.unlink(missing_ok=True)
+            self.workshop.forget(archives)
             raise
         finally:
             self.workshop.clear()
@@ -151,13 +171,20 @@ class Getting:
     def _unpack(self, archive: Path) -> None:
         free = shutil.disk_usage(self.wishes.root).free
         with Progress(f"unpack {archive.name}", archive.stat().st_size) as progress:
-            unpack(archive, self.workshop.room(), progress.advance, limit_bytes=free)
+            room = self.workshop.room(*part_of_class(self.entry, archive), stem_of(archive))
+            unpack(archive, room, progress.advance, limit_bytes=free)
+
+    def _record(self, files: Sequence[Path]) -> None:
+        """Keep in the data set's directory where what was fetched came from, with its sums."""
+        path = self.goal / RECORD
+        records = read_json(path) if path.is_file() else []
+        new = [fetched(file) for file in files]
+        write_json([record for record in records if record not in new] + new, path)
 
     def _take_document_file(self, path: Path) -> None:
-        for document in self.lacks.documents:
-            self._take_document(document, path)
-            return
-        raise SourceError(f"{path.name} is no archive")
+        if not self.lacks.documents:
+            raise SourceError(f"{path.name} is no archive")
+        self._take_document(self.lacks.documents[0], path)
 
     def _take_document(self, document: Document, path: Path) -> None:
         remark = verify(path, document)
@@ -175,35 +202,75 @@ class Getting:
                 with self._next_if_it_fails():
                     self._take_document(document, path)
                     break
-        split = known_split(self.entry.reader, self.goal, *found.folders(self.entry))
-        for part in self.entry.parts:
-            goal = self.goal / part.goal
-            wanted = not os.path.lexists(goal) if part.optional else part.goal in self.lacks.parts
-            for source in found.parts.get(part.goal, []) if wanted else []:
+        elsewhere = () if self.entry.reader.split_file else found.folders(self.entry)
+        split = known_split(self.entry.reader, self.goal, *elsewhere)
+        for part in sorted(self.entry.parts, key=lambda part: part.optional):
+            sources = found.parts.get(part.goal, []) if self._wants(part) else []
+            for source in most_complete_first(sources, part, split, self.entry.reader):
+                if part.optional and not source.exists():
+                    continue  # it was moved with a folder around it
                 with self._next_if_it_fails():
-                    fault = shortfall(part, [source, goal], split, self.entry.reader)
-                    if fault:
-                        raise SourceError(f"{source}: {fault}. {serving(self.entry)}")
-                    self._place(source, part, how)
+                    self._refuse_incomplete(part, source, split)
+                    self._stage(part, lambda staged, source=source: place(source, staged, how))
                     break
+        for name, paths in found.to_sort.items():
+            self.to_sort.setdefault(name, []).extend(paths)
+        self._sort(how)
 
-    def _place(self, source: Path, part: Part, how: str) -> None:
+    def _sort(self, how: str) -> None:
+        for part in self.entry.parts:
+            if part.goal == SORTED and self._wants(part) and self.to_sort.get("val"):
+                with self._next_if_it_fails():
+                    self._stage(part, lambda staged: place_val(self.to_sort, staged, how))
+
+    def _wants(self, part: Part) -> bool:
+        if part.optional:
+            return not (self.lacks.parts or os.path.lexists(self.goal / part.goal))
+        return part.goal in self.lacks.parts
+
+    def _refuse_incomplete(self, part: Part, source: Path, split: Split | None) -> None:
+        fault = shortfall(part, [source, self.goal / part.goal], split, self.entry.reader)
+        if fault:
+            raise SourceError(f"{source}: {fault}.{serving(self.entry)}")
+
+    def _stage(self, part: Part, make: Callable[[Path], str | None]) -> None:
+        """Make a part beside its goal and move it there, whole."""
         staged = self.workshop.ready / part.goal
         staged.parent.mkdir(parents=True, exist_ok=True)
-        remark = place(source, staged, how)
+        remark = make(staged)
         if remark:
             self._say(remark)
+        self._refuse_incomplete(part, staged, known_split(self.entry.reader, self.goal))
         self._move(staged, self.goal / part.goal)
 
     def _move(self, staged: Path, goal: Path) -> None:
         goal.parent.mkdir(parents=True, exist_ok=True)
         if goal.is_dir() and staged.is_dir():
             merge(staged, goal)
+        elif goal.is_symlink():
+            raise GetError(f"{goal} is a symbolic link to nothing: remove it")
         else:
             os.replace(staged, goal)
         self._look()
 
 
+def together(entry: Entry, archives: Sequence[Path]) -> list[list[Path]]:
+    """The archives that are to be unpacked at once: those of the classes of one part."""
+    groups: dict[tuple[str, ...], list[Path]] = {}
+    for archive in dict.fromkeys(archives):
+        key = part_of_class(entry, archive) or (str(archive),)
+        groups.setdefault(key, []).append(archive)
+    return list(groups.values())
+
+
+def part_of_class(entry: Entry, archive: Path) -> tuple[str, ...]:
+    """The name of the part of which an archive holds one class, such as `n01440764.tar`."""
+    for part in entry.parts:
+        if any("?" in name and fnmatchcase(archive.name, name) for name in part.packed):
+            return (part.goal.rpartition("/")[2],)
+    return ()
+
+
 def serving(entry: Entry) -> str:
     """What of others' copies would serve."""
-    return f"What would: {'; '.join(entry.serves)}" if entry.serves else ""
+    return f" What would serve: {'; '.join(entry.serves)}" if entry.serves else ""

@@ -2,44 +2,77 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fewshot_datasets.files import counted
 
 from .catalogue import Entry, Remote
-from .state import Lacking
+from .recognise import Found, find
+from .state import Lacking, known_split, shortfall
+from .tree import Tree
+
+HEADERS = ("what", "from", "size", "sum", "note")
 
 
-def plan(entries: Iterable[tuple[Entry, Lacking]]) -> str:
-    """The table of sources of what is lacking: each file, in the order in which it is tried."""
+def plan(states: Iterable[tuple[Entry, Lacking]], trees: Sequence[Tree], root: Path) -> str:
+    """What would be done: of each data set what lies in `trees`, and its sources in order."""
     from tabulate import tabulate
 
-    headers = ("data set", "what", "from (the first that works)", "size", "sum", "remarks")
-    rows: list[tuple[str, ...]] = []
-    for entry, lacks in entries:
-        if not lacks:
-            rows.append((entry.name, "", "is there already", "", "", f"terms: {entry.page}"))
+    blocks = []
+    for entry, lacks in states:
+        if not lacks or lacks.blocked:
+            blocks.append(f"{entry.name}: {lacks.blocked or 'is there already'}")
             continue
-        first = (entry.name, f"terms: {entry.page}")
-        for what, number, remote in _tried(entry, lacks):
-            by_hand = remote in entry.by_hand
-            remarks = [first[1], remote.note, f"by hand: {entry.sign_up}" if by_hand else ""]
-            cells = (what, f"{number} {remote.address}", size_of(remote), sum_of(entry, remote))
-            rows.append((first[0], *cells, "; ".join(filter(None, remarks))))
-            first = ("", "")
-    return tabulate(rows, headers, disable_numparse=True)
+        found = [find(tree, entry) for tree in trees]
+        rows = list(_offered(entry, lacks, found, root)) + list(_tried(entry, lacks))
+        blocks.append(f"{entry.name} ({terms(entry)})")
+        table = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True)
+        blocks[-1] += "\n" + textwrap.indent(table, "  ")
+    return "\n\n".join(blocks)
 
 
-def _tried(entry: Entry, lacks: Lacking) -> Iterable[tuple[str, str, Remote]]:
-    for document in lacks.documents:
-        for number, remote in enumerate(document.sources, start=1):
-            yield document.name, f"{number}.", remote
+def _offered(
+    entry: Entry, lacks: Lacking, found: Sequence[Found], root: Path
+) -> Iterator[tuple[str, ...]]:
+    """What a person has: each candidate, and what it lacks."""
+    goal = root / entry.reader.dataset_dir
+    around = [folder for one in found for folder in one.folders(entry)]
+    split = known_split(entry.reader, goal, *around)
+    for one in found:
+        for part in entry.parts:
+            for path in one.parts.get(part.goal, []) if part.goal in lacks.parts else []:
+                fault = shortfall(part, [path, goal / part.goal], split, entry.reader)
+                yield part.goal, str(path), "", "", f"cannot serve: {fault}" if fault else ""
+        for document in lacks.documents:
+            for path in one.documents.get(document.name, []):
+                yield document.name, str(path), "", "", ""
+        for path in one.archives:
+            yield "archive", str(path), gigabytes(path.stat().st_size), "", ""
+        for path, because in one.lookalikes if lacks.parts else []:
+            yield "", str(path), "", "", f"cannot serve: {because}"
+
+
+def _tried(entry: Entry, lacks: Lacking) -> Iterator[tuple[str, ...]]:
+    """The sources of what is lacking, in the order in which they are tried."""
+    tried = [(d.name, [(remote,) for remote in d.sources]) for d in lacks.documents]
     if lacks.parts:
-        for number, way in enumerate(entry.ways or (entry.by_hand,), start=1):
+        tried.append(("pictures", list(entry.ways or (entry.by_hand,))))
+    for what, ways in tried:
+        for number, way in enumerate(ways, start=1):
             for remote in way:
-                yield "pictures", f"{number}.", remote
+                rank = "by hand:" if remote in entry.by_hand else f"{number}."
+                address = f"{rank} {remote.address}"
+                yield what, address, size_of(remote), sum_of(entry, remote), remote.note
+                what = ""
+
+
+def terms(entry: Entry) -> str:
+    """Where a data set's terms stand, and where one has to sign up."""
+    return f"terms: {entry.page}" + (f"; sign up at {entry.sign_up}" if entry.sign_up else "")
 
 
 def size_of(remote: Remote) -> str:
@@ -71,13 +104,14 @@ def amount(entries: Sequence[tuple[Entry, Lacking]], root: Path) -> tuple[str, b
 
     Of each data set the first source counts. Unpacking takes about as much again.
     """
-    ways = [entry.ways[0] for entry, lacks in entries if lacks.parts and entry.ways]
+    lacking = [entry for entry, lacks in entries if lacks.parts]
+    ways = [entry.ways[0] for entry in lacking if entry.ways]
     sizes = [_known_size(remote) for way in ways for remote in way]
     known = sum(size for size in sizes if size is not None)
     unknown = sum(size is None for size in sizes)
     existing = next(place for place in (root, *root.parents) if place.exists())
     free = shutil.disk_usage(existing).free
-    text = f"{counted(len(entries), 'data set')}: about {gigabytes(known)} to fetch"
+    text = f"{counted(len(lacking), 'data set')}: about {gigabytes(known)} to fetch"
     text += f", and {counted(unknown, 'archive')} of unknown size" if unknown else ""
     text += f"; as much again unpacked; {existing} has {gigabytes(free)} free"
     return text, known < free
@@ -90,15 +124,20 @@ def _known_size(remote: Remote) -> int | None:
 def by_hand(entry: Entry, lacks: Lacking, root: Path) -> str:
     """What a person can do: which files to fetch and where each goes."""
     goal = root / entry.reader.dataset_dir
-    lines = [f"{entry.name} by hand (terms: {entry.page}):"]
+    lines = [f"{entry.name} by hand ({terms(entry)}). Fetch into a folder"]
     for document in lacks.documents:
-        lines += [f"  {remote.address}" for remote in document.sources]
-        lines.append(f"    -> {goal / document.name}")
+        lines += _one_of(document.name, [(remote,) for remote in document.sources])
     if lacks.parts:
-        for i, way in enumerate(entry.ways or (entry.by_hand,)):
-            lines += [f"  {'or ' if i else ''}{remote.address}" for remote in way]
-        places = ", ".join(str(goal / part) for part in lacks.parts)
-        lines.append(f"    -> unpacked, as {places}")
-    names = f"{entry.name} --root {root} --from FOLDER"
-    lines.append(f"  or fetch them elsewhere: python -m fewshot_datasets.get {names}")
+        lines += _one_of("the pictures", entry.ways or (entry.by_hand,))
+    command = f"python -m fewshot_datasets.get {entry.name} --root {shlex.quote(str(root))}"
+    lines.append(f"  then: {command} --from FOLDER")
+    places = [str(goal / name) for name in (*lacks.parts, *(d.name for d in lacks.documents))]
+    lines.append(f"  which makes of them: {', '.join(places)}")
     return "\n".join(lines)
+
+
+def _one_of(what: str, ways: Sequence[Sequence[Remote]]) -> list[str]:
+    lines = [f"  {what}, from {'one of' if len(ways) > 1 else ''}".rstrip()]
+    for way in ways:
+        lines += [f"    {'  and ' if i else ''}{remote.address}" for i, remote in enumerate(way)]
+    return lines

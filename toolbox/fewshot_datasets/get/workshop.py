@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,9 +56,9 @@ class Workshop:
             yield
         finally:
             self.clear()
-            with suppress(OSError):  # with something in it, it is for the next call
-                self.downloads.rmdir()
-                self.folder.rmdir()
+            for folder in (self.downloads, self.folder):
+                with suppress(OSError):  # with something in it, it is for the next call
+                    folder.rmdir()
             lock.release()
 
     def clear(self) -> None:
@@ -67,13 +67,21 @@ class Workshop:
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
 
+    def forget(self, files: Iterable[Path]) -> None:
+        """Remove files that were fetched and do not serve, with what is kept beside them."""
+        for file in files:
+            if file.parent == self.downloads:
+                for path in (file, file.with_name(f"{file.name}.fetched.json")):
+                    path.unlink(missing_ok=True)
+
     def forget_downloads(self) -> None:
         """Remove the archives: what they held is in place."""
         shutil.rmtree(self.downloads, ignore_errors=True)
 
-    def room(self) -> Path:
-        """A new empty folder to unpack into."""
-        self.unpacked.mkdir(exist_ok=True)
-        folder = self.unpacked / str(len(os.listdir(self.unpacked)))
-        folder.mkdir()
+    def room(self, *names: str) -> Path:
+        """A new empty folder to unpack into, below folders of these names."""
+        folder = self.unpacked.joinpath(*names)
+        while os.path.lexists(folder):
+            folder = folder.with_name(f"{folder.name}_")
+        folder.mkdir(parents=True)
         return folder
