@@ -19,10 +19,11 @@ from .catalogue import Document, Entry, Part, Remote
 from .errors import GetError, SourceError
 from .fetch import fetch, fetched
 from .imagenet_val import place_val
+from .new_folder import stem_of
 from .place import merge, place
 from .progress import Progress
 from .published import verify
-from .recognise import Found, find, join, most_complete_first, stem_of
+from .recognise import Found, find, join, most_complete_first
 from .state import Lacking, known_split, lacking, shortfall
 from .tree import Tree
 from .workshop import Workshop
