@@ -430,12 +430,29 @@ def test_damage_anywhere_ends_in_one_line_or_does_no_harm(name, tmp_path):
     assert "refused" in outcomes
 
 
-@pytest.mark.parametrize("size", ["-1", "-1024", str(1 << 60), "99999"])
-def test_a_size_that_is_none_is_refused(size, put):
-    info = header("a.jpg", 1)
+def test_a_tar_that_ends_between_two_members_is_refused(put):
+    refused(put, raw_tar((header("1.jpg", 1), b"1"), end=False), "cut off")
+
+
+def test_a_damaged_header_is_not_the_end(put):
+    one, other = (raw_tar((header(f"{i}.jpg", 1), b"1"), end=False) for i in range(2))
+    refused(put, one + b"9" + other[1:] + bytes(1024), "a damaged header at byte 1,024")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", ".hidden"])
+@pytest.mark.parametrize("size", ["-1", "-1024", str(1 << 60), str((1 << 63) - 1), "99999"])
+def test_a_size_that_is_none_is_refused(name, size, put):
+    info = header(name, 1)
     info.pax_headers = {"size": size}
     head = info.create_pax_header(info.get_info(), "utf-8")
     refused(put, head + bytes(10240))
+
+
+def test_a_size_that_leads_back_is_refused(put):
+    back = header("global")
+    back.pax_headers = {"size": "-1536"}  # to where this header itself begins
+    head = back.create_pax_header(back.get_info(), "utf-8")
+    refused(put, raw_tar((header("1.jpg", 1), b"1"), end=False) + head + bytes(10240), "-1,536")
 
 
 @pytest.mark.parametrize("kind_of_header", [b"x", b"g", b"L", b"K"])
