@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fewshot_datasets import PUBLISHED
+from fewshot_datasets import PUBLISHED, READERS
 from fewshot_datasets.check import check, config_name
 from fewshot_datasets.findings import Finding
 from jobs import Job, data_root, method_and_options
@@ -91,9 +91,14 @@ class Plan:
 
     @cached_property
     def missing_data(self) -> list[str]:
-        """A line for each data set that cannot be used."""
-        lines = unusable(self.findings, self.protocol)
-        return [line.partition("\n")[0] for line in lines]
+        """A line for each data set that cannot be used, with the command that gets it."""
+        lines = [text.partition("\n")[0] for text in unusable(self.findings, self.protocol)]
+        commands = {f.name: READERS[f.name].get_command(data_root()) for f in self.findings}
+        names = [line.partition(":")[0] for line in lines]
+        return [
+            f"{line}; get it: {commands[name]}" if commands.get(name) else line
+            for line, name in zip(lines, names, strict=True)
+        ]
 
     @cached_property
     def refused(self) -> list[str]:

@@ -10,9 +10,10 @@ from fewshot_datasets import PUBLISHED, READERS, DatasetError
 
 
 @pytest.mark.parametrize("config", PUBLISHED)
-def test_a_missing_directory_is_named_with_where_its_layout_is(config, tmp_path, load):
+def test_a_missing_directory_is_named_with_what_gets_it_and_its_layout(config, tmp_path, load):
     with pytest.raises(DatasetError, match=f"pydoc fewshot_datasets.{config}") as e:
         load(config, tmp_path)
+    assert f"python -m fewshot_datasets.get {config} --root {tmp_path}" in str(e.value)
     assert str(tmp_path / READERS[config].dataset_dir) in str(e.value)
     assert list(tmp_path.iterdir()) == []
 

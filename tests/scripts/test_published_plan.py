@@ -90,6 +90,7 @@ def test_all_that_is_not_here_is_missing_and_said_where_it_should_be(tmp_path, m
     assert len(plan.missing_data) == 3
     for line, folder in zip(plan.missing_data, folders, strict=True):
         assert f"missing directory: {tmp_path / 'data' / folder} " in line and "\n" not in line
+        assert f"get it: python -m fewshot_datasets.get {line.partition(':')[0]} --root" in line
     assert plan.missing_weights == {"ViT-B/16": tmp_path / "clip/ViT-B-16.pt"}
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip/ViT-B-16.pt").touch()

@@ -70,7 +70,9 @@ def find(tree: Tree, entry: Entry) -> Found:
                 found.lookalikes.append((tree.path(folder), lookalike.because))
     for archive in tree.archives:
         inside = find(_content(archive), entry)
-        if _is_called_of(archive, entry) or inside.serves(entry):
+        if set(inside.to_sort) == {"devkit"} and not inside.parts:
+            found.to_sort.setdefault("devkit", []).append(archive)  # it is read as it is
+        elif _is_called_of(archive, entry) or inside.serves(entry):
             found.archives.append(archive)
         else:
             found.lookalikes += [(archive, because) for _, because in inside.lookalikes]
