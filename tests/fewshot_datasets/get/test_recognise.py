@@ -10,7 +10,8 @@ import pytest
 from fewshot_datasets import PUBLISHED
 from fewshot_datasets.get import archives
 from fewshot_datasets.get.catalogue import Entry, Part, load_catalogue
-from fewshot_datasets.get.recognise import Found, find, held, join, most_complete_first, stem_of
+from fewshot_datasets.get.new_folder import stem_of
+from fewshot_datasets.get.recognise import Found, find, held, join, most_complete_first
 from fewshot_datasets.get.state import known_split, shortfall
 from fewshot_datasets.get.tree import ARCHIVES, Tree
 from layouts import LAYOUTS, REFUSED, catalogue, publish_all

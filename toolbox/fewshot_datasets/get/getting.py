@@ -15,9 +15,10 @@ from .archives import kind, unpack
 from .catalogue import Document, Entry, Remote
 from .errors import GetError, SourceError
 from .fetch import discard, fetch, fetched, transport
+from .new_folder import stem_of
 from .placing import SORTED, Placing, serving
 from .progress import Progress
-from .recognise import Found, find, held, part_of_class, stem_of, together
+from .recognise import Found, find, held, part_of_class, together
 from .session import shown
 from .state import Lacking
 from .tree import Tree

@@ -17,6 +17,7 @@ from fewshot_datasets.splits import Split
 
 from .catalogue import Entry, Part, load_catalogue
 from .errors import SourceError
+from .new_folder import stem_of
 from .state import listed
 from .tree import Folder, Tree, is_picture
 
@@ -186,11 +187,6 @@ def _content(archive: Path) -> Tree:
 def _packed() -> list[str]:
     entries = load_catalogue().values()
     return [pattern for entry in entries for part in entry.parts for pattern in part.packed]
-
-
-def stem_of(archive: Path) -> str:
-    """The name of the folder to unpack into: some archives have no folder, and that is its name."""
-    return re.sub(r"(\.tar)?\.\w+$", "", archive.name)
 
 
 def _matches(folder: Folder, part: Part) -> Iterator[str]:
