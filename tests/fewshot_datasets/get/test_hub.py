@@ -117,13 +117,18 @@ def test_a_small_file_has_a_git_blob_for_its_sum(server, tmp_path):
         (404, "RepoNotFound", "there is no such repository, or it is private"),
         (404, "RevisionNotFound", "the repository has no such revision"),
         (404, "EntryNotFound", "the repository has no such file"),
-        (500, "", "500"),
     ],
 )
 def test_what_the_hub_refuses_is_one_line(server, tmp_path, status, code, what):
     server.behaviour[FILE] = Behaviour(status=status, headers=(("X-Error-Code", code),))
     message = refusal(tmp_path)
     assert what in message and f"(status {status})" in message
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "Not Found"), (500, "Internal Server Error")])
+def test_what_a_mirror_refuses_is_its_status(server, tmp_path, status, words):
+    server.behaviour[FILE] = Behaviour(status=status)
+    assert refusal(tmp_path) == f"{ADDRESS}: status {status} ({words})"
 
 
 def test_a_file_that_is_not_there(server, tmp_path):

@@ -96,7 +96,8 @@ def _ask(remote: Remote) -> tuple[Any, str]:
 
 def _why(error: Exception) -> str:
     """The library's errors in a line; theirs have paragraphs."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    answer = getattr(error, "response", None)
+    status = getattr(answer, "status_code", None)
     said = {
         "GatedRepoError": "the repository is gated: accept its terms there, then `hf auth login`",
         "RepositoryNotFoundError": "there is no such repository, or it is private",
@@ -105,6 +106,8 @@ def _why(error: Exception) -> str:
         "EntryNotFoundError": "the repository has no such file",
         "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set",
     }.get(type(error).__name__)
+    if said is None and status:  # of a mirror, say; the library's text has addresses of its own
+        return f"status {status} ({answer.reason_phrase})"
     if said is None:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         if type(error).__name__ in ("ConnectError", "ConnectTimeout", "ProxyError"):
