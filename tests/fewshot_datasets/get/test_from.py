@@ -9,6 +9,7 @@ import pytest
 from fewshot_datasets import READERS
 from fewshot_datasets.check import check
 from fewshot_datasets.get.__main__ import main
+from folders import state_of
 from layouts import LAYOUTS, REFUSED, catalogue, publish_all
 from worlds import content, without_addresses, write_sources
 
@@ -47,7 +48,7 @@ def test_every_layout_becomes_the_readers_data_root(layout, world, tmp_path):
     published, entries, _ = world
     laid = LAYOUTS[layout](tmp_path / "have")
     documents = splits_of(published, laid.configs, tmp_path / "splits")
-    before = snapshot(tmp_path / "have")
+    before = state_of(tmp_path / "have")
     assert get(world, tmp_path / "data", (*laid.paths, documents), *laid.configs) == 0
     for config in laid.configs:
         wanted = content(published, config, entries[config])
@@ -55,16 +56,24 @@ def test_every_layout_becomes_the_readers_data_root(layout, world, tmp_path):
         assert {path: placed.get(path) for path in wanted} == wanted
         # SUN397's archive has its lists among its pictures.
         assert {Path(path).suffix for path in placed.keys() - wanted.keys()} <= {".txt"}
-    assert snapshot(tmp_path / "have") == before
+    assert state_of(tmp_path / "have") == before
     assert all(f.usable for f in check(laid.configs, str(tmp_path / "data")))
 
 
-def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path): (path.stat().st_mode, path.stat().st_mtime_ns, path.read_bytes())
-        for path in files
-    }
+@pytest.mark.parametrize("how", ["symbolic", "copy"])
+def test_whatever_the_way_of_linking_nothing_in_path_is_changed(how, world, tmp_path, capsys):
+    published, *_ = world
+    laid = LAYOUTS["mixture/all"](tmp_path / "have")
+    documents = splits_of(published, laid.configs, tmp_path / "splits")
+    before = state_of(tmp_path / "have")
+    assert get(world, tmp_path / "data", (*laid.paths, documents), "--link", how) == 0
+    assert state_of(tmp_path / "have") == before
+    said = capsys.readouterr().out
+    verb = "copy" if how == "copy" else "link"
+    assert f"oxford_pets: {verb} {tmp_path}/have/" in said
+    assert all(f.usable for f in check(laid.configs, str(tmp_path / "data")))
+    linked = tmp_path / "data/oxford_pets/images"
+    assert linked.is_symlink() == (how == "symbolic")
 
 
 @pytest.mark.parametrize("layout", REFUSED)

@@ -203,7 +203,7 @@ def test_a_source_that_cannot_be_written_serves(how, source, tmp_path):
         source.chmod(0o755)
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", ["mixture/all", "linked-folders/dtd", "linked-files/dtd"])
 def test_no_layout_is_changed_by_what_is_placed_from_it(name, tmp_path):
     laid = LAYOUTS[name](tmp_path / "theirs")
     before = state_of(tmp_path / "theirs")

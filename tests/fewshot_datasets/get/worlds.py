@@ -18,11 +18,13 @@ from fewshot_datasets.get.catalogue import Entry, Remote
 from fewshot_datasets.get.fetch import file_name, transport
 from layouts import LAYOUTS, catalogue
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 
 def write_sources(path: Path, entries: Mapping[str, Entry]) -> Path:
     """A file for `--sources` that says the same as the entries."""
     content = {name: _plain(replace(entry, name="")) for name, entry in entries.items()}
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(yaml.dump(content, Dumper=DUMPER, sort_keys=False))
     return path
 
 

@@ -18,6 +18,7 @@ from fewshot_datasets import PUBLISHED, READERS, DatasetError, FewShotDataset
 from fewshot_datasets.files import read_text
 
 SOURCES = Path(__file__).with_name("sources.yaml")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # four times as fast, where it was built
 _DIGITS = {"md5": 32, "sha256": 64, "git_blob": 40}
 
 
@@ -123,7 +124,7 @@ def load_catalogue(more: Path | None = None) -> dict[str, Entry]:
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     text = read_text(path)
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _LOADER)
     except yaml.YAMLError as e:
         raise DatasetError(f"{path} is not YAML ({' '.join(str(e).split())})") from e
     if not isinstance(content, dict):
