@@ -134,6 +134,16 @@ def test_a_cut_download_goes_on_where_it_stopped(world, tmp_path, monkeypatch):
     assert world.is_whole(tmp_path, "oxford_pets")
 
 
+def test_of_several_archives_only_those_of_missing_parts_are_fetched(world, tmp_path):
+    world.fail(world.ways("stanford_cars")[0])
+    assert world.get(tmp_path, "stanford_cars") == 0
+    next((tmp_path / "stanford_cars/cars_test").iterdir()).unlink()
+    world.server.requests.clear()
+    assert world.get(tmp_path, "stanford_cars") == 0
+    train, test = world.ways("stanford_cars")[1]
+    assert world.server.asked("GET", test) and not world.server.asked("GET", train)
+
+
 def test_files_that_are_there_stay_and_missing_ones_are_added(world, tmp_path):
     assert world.get(tmp_path, "food101") == 0
     images = tmp_path / "food-101/images"

@@ -58,7 +58,7 @@ def test_a_dry_run_says_from_where_how_large_and_where_the_terms_are(name, tmp_p
     entry = load_catalogue()[name]
     first = out.splitlines()[0]
     if entry.ways:
-        assert first.startswith("1 data set to fetch: ") and "free, which is enough" in first
+        assert first.startswith("1 data set to fetch: ") and "free, which " in first
     else:
         assert first == "imagenet is not fetched: it needs a sign-up at image-net.org"
     assert f"\n{name} (terms: {entry.page}" in out

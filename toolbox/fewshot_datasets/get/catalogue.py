@@ -33,6 +33,7 @@ class Remote:
     md5: str = ""
     sha256: str = ""
     git_blob: str = ""  # SHA-1 of `blob SIZE\0` and the content
+    part: str = ""  # goal of the only part for which it is needed
     note: str = ""  # what is known of the address, such as the year of its death
 
     @property

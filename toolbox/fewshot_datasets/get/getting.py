@@ -107,7 +107,7 @@ class Getting:
         for way in () if self.wishes.sources else self.entry.ways:
             if self.lacks.parts and self._may_ask(way):
                 with self.placing.next_if_it_fails():
-                    self._take_archives(self._fetch(way))
+                    self._take_archives(self._fetch(self.lacks.needs(way)))
 
     def _from_neighbours(self) -> None:
         """ImageNet's class names serve all of its variants."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from fewshot_datasets.check import missing_files
 from fewshot_datasets.files import is_file, is_leftover, read_lines
 from fewshot_datasets.splits import Split, read_split
 
-from .catalogue import Document, Entry, Part
+from .catalogue import Document, Entry, Part, Remote
 from .errors import SourceError
 from .published import verify
 
@@ -27,6 +27,10 @@ class Lacking:
 
     def __bool__(self) -> bool:
         return bool(self.parts or self.documents or self.blocked)
+
+    def needs(self, way: Iterable[Remote]) -> tuple[Remote, ...]:
+        """The files of a way that may hold something of what is lacking."""
+        return tuple(remote for remote in way if not remote.part or remote.part in self.parts)
 
     def __str__(self) -> str:
         missing = [*self.parts.values(), *(f"no {d.name}" for d in self.documents)]

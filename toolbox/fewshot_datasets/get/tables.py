@@ -31,7 +31,9 @@ class Task:
 
     @property
     def ways(self) -> tuple[tuple[Remote, ...], ...]:
-        return (self.given,) if self.given else self.entry.ways
+        """What brings the pictures that are lacking, in the order in which it is tried."""
+        ways = (self.given,) if self.given else self.entry.ways
+        return tuple(self.lacks.needs(way) for way in ways)
 
     @property
     def is_to_be_fetched(self) -> bool:
@@ -59,9 +61,10 @@ def _steps(task: Task) -> Iterator[tuple[str, list[str]]]:
     if at_hand:
         yield "in --from, tried before all else", at_hand
     entry, lacks = task.entry, task.lacks
+    tried: list[tuple[str, Sequence[Sequence[Remote]]]]
     tried = [(d.name, [(remote,) for remote in d.sources]) for d in lacks.documents]
     if lacks.parts:
-        tried.append(("pictures", list(task.ways or (entry.by_hand,))))
+        tried.append(("pictures", task.ways or [lacks.needs(entry.by_hand)]))
     for what, ways in tried:
         rows = []
         for number, way in enumerate(ways, start=1):
@@ -163,7 +166,9 @@ def amount(tasks: Sequence[Task], root: Path) -> tuple[list[str], bool]:
     words = [f"about {gigabytes(max(sum(known) - there, 0))}"] if known else []
     words += [f"{counted(unknown, 'archive')} of unknown size"] if unknown else []
     verdict = "which is enough" + (" for what is known" if unknown else "")
-    if not enough:
+    if not known:
+        verdict = "which may or may not be enough"
+    elif not enough:
         verdict = "too little: name fewer data sets, or another --root"
     what = f"{counted(len(to_fetch), 'data set')} to fetch: {' and '.join(words)}"
     disk = f"{existing} has {gigabytes(free)} free, {verdict}"
@@ -191,7 +196,8 @@ def by_hand(entry: Entry, lacks: Lacking, goal: Path) -> str:
     for document in lacks.documents:
         lines += _one_of(document.name, [(remote,) for remote in document.sources])
     if lacks.parts:
-        lines += _one_of("the pictures", entry.ways or (entry.by_hand,))
+        ways = [lacks.needs(way) for way in entry.ways or (entry.by_hand,)]
+        lines += _one_of("the pictures", ways)
     names = ", ".join((*lacks.parts, *(document.name for document in lacks.documents)))
     return "\n".join([*lines, f"  which become, in {goal}: {names}"])
 
