@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -140,12 +141,23 @@ def test_an_archive_says_what_it_holds_without_unpacking_it(tmp_path, entries):
         ("class-tars/imagenet", "imagenet", {"images/train"}),
         ("official-archives/stanford_cars", "stanford_cars", {"cars_train", "cars_test", "devkit"}),
         ("official-archives/caltech101", "caltech101", {"101_ObjectCategories"}),
+        ("kaggle/imagenet", "imagenet", {"images/train", "val", "table"}),
         ("hub/dtd", "dtd", {"images", "split_zhou_DescribableTextures.json"}),
     ):
         folder = tmp_path / layout
-        LAYOUTS[layout](folder)
+        LAYOUTS[layout](folder / "theirs")
+        if layout.startswith("kaggle"):
+            pack(folder / "theirs", folder / "all.zip")
+            shutil.rmtree(folder / "theirs")
         archives = find(Tree.of_folder(folder), entries[config]).archives
         assert set().union(*(held(archive, entries[config]) for archive in archives)) == goals
+
+
+def test_of_a_large_tar_it_is_not_known_what_else_it_holds(tmp_path, entries, monkeypatch):
+    """SUN397's has its lists before its pictures."""
+    LAYOUTS["official-archives/sun397"](tmp_path)
+    monkeypatch.setattr(archives, "LOOKED_AT", 100)
+    assert held(tmp_path / "SUN397.tar.gz", entries["sun397"]) == set()
 
 
 def test_an_archive_of_splits_is_of_the_data_sets_whose_they_are(tmp_path, published, entries):

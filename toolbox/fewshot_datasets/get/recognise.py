@@ -84,11 +84,14 @@ def find(tree: Tree, entry: Entry) -> Found:
 def held(archive: Path, entry: Entry) -> set[str]:
     """The goals and the documents of which an archive holds something; empty if that is not known.
 
-    They are told by the names in it, and by its own: it is not unpacked.
+    They are told by the names in it, and by its own: it is not unpacked. Of a large tar only the
+    first names are read: beside some of a data set's files there may be the others.
     """
     inside = find(_content(archive), entry)
-    goals = {*inside.parts, *inside.documents, *inside.to_sort}
-    return goals | {part.goal for part in entry.parts if _is_packed(archive, part)}
+    some = {*inside.parts, *inside.documents}
+    if some and _is_read_in_part(archive):
+        return set()
+    return {*some, *inside.to_sort, *(p.goal for p in entry.parts if _is_packed(archive, p))}
 
 
 def together(entry: Entry, archives: Sequence[Path]) -> list[list[Path]]:
@@ -165,6 +168,12 @@ def _own_name(archive: Path) -> str:
 
 def _last(address: str) -> str:
     return PurePosixPath(urlsplit(address).path).name
+
+
+def _is_read_in_part(archive: Path) -> bool:
+    from . import archives
+
+    return archive.stat().st_size > archives.LOOKED_AT and archives.kind(archive) == "tar"
 
 
 @cache
