@@ -14,6 +14,7 @@ from fewshot_datasets import PUBLISHED
 from fewshot_datasets.get.__main__ import main
 from fewshot_datasets.get.catalogue import load_catalogue
 from fewshot_datasets.get.hub import for_browsers
+from layouts import LAYOUTS
 
 
 def refusal(capsys, *words: str) -> str:
@@ -108,6 +109,19 @@ def test_a_dry_run_says_what_cannot_serve(world, tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"{have}/dtd/images cannot serve: 1 of 30 images" in out
     assert f"{split} cannot serve: it is not the published split_zhou_EuroSAT.json: it lists" in out
+
+
+def test_the_amount_is_said_if_only_the_split_is_at_hand(world, tmp_path, capsys):
+    split = world.root / "dtd/split_zhou_DescribableTextures.json"
+    world.get(tmp_path / "data", "--dry-run", "dtd", "--from", str(split))
+    assert capsys.readouterr().out.startswith("1 data set to fetch: about 27.1 kB;")
+
+
+def test_what_of_path_could_not_be_looked_at_is_said(world, tmp_path, capsys):
+    LAYOUTS["linked-folders/dtd"](tmp_path / "theirs")
+    world.get(tmp_path / "data", "--dry-run", "--from", str(tmp_path / "theirs/root"))
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"{tmp_path}/theirs/root/dtd/round leads back to ")
 
 
 def test_a_probe_asks_each_address_for_its_size_only(world, tmp_path, capsys):

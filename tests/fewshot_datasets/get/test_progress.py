@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_long_name_leaves_room_for_the_time_that_is_left(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     with Progress("unpack imagenetv2-matched-frequency.tar.gz", 10_000_000):
         pass
-    assert "unpack imagenetv2...frequency.tar.gz:" in terminal.shown
+    assert "unpack imagene...quency.tar.gz:" in terminal.shown
 
 
 def test_a_fault_says_no_end(capsys):
@@ -124,6 +125,17 @@ def test_a_terminal_shows_a_bar_whatever_it_can_show(monkeypatch, capsys, encodi
     assert "50%" in terminal.shown and "5.00M/10.0M" in terminal.shown
     assert "\n" not in terminal.shown.rstrip("\n")
     assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_that_says_it_has_no_lines_gets_lines(monkeypatch, capsys):
+    """Containers and `script` have such ones."""
+    terminal = Terminal("utf-8")
+    monkeypatch.setattr(terminal, "fileno", lambda: 2)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(module.os, "get_terminal_size", lambda fd: os.terminal_size((80, 0)))
+    with Progress("x.zip", 10_000_000):
+        pass
+    assert terminal.shown == "" and capsys.readouterr().out.startswith("x.zip: 10.0 MB\n")
 
 
 @pytest.mark.parametrize("stream", [None, "closed"])

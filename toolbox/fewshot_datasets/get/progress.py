@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -11,7 +13,7 @@ from fewshot_datasets.files import counted, printable, say
 
 EVERY = 30.0  # seconds between two lines where there is no terminal
 SMALL, MANY = 1_000_000, 1_000  # bytes, and files: what has fewer gets one line, at its end
-TITLE = 36  # letters beside a bar
+TITLE = 30  # letters beside a bar
 
 
 class Progress:
@@ -104,6 +106,9 @@ def _bar(title: str, total: int | None, done: int, unit: str):
             return None
     except (AttributeError, ValueError):  # there is none, or it is closed
         return None
+    with suppress(OSError):
+        if os.get_terminal_size(sys.stderr.fileno()).lines == 0:  # tqdm shows nothing there
+            return None
     from tqdm import tqdm
 
     encoding = getattr(sys.stderr, "encoding", None) or "ascii"

@@ -37,7 +37,7 @@ class Task:
 
     @property
     def is_to_be_fetched(self) -> bool:
-        at_hand = self.found.serves(self.entry) or self.found.archives
+        at_hand = self.found.pictures or self.found.to_sort or self.found.archives
         return bool(self.lacks.parts) and not self.lacks.blocked and not at_hand
 
 
