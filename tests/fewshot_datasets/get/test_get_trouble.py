@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 import time
 
+import pytest
 from fewshot_datasets.get import getting
 from fewshot_datasets.get.hub import for_browsers
 from filelock import FileLock
@@ -110,6 +112,15 @@ def test_two_calls_at_once_fetch_once(world, tmp_path, capsys):
     (zip_of_the_hub,) = world.ways("dtd")[0]
     assert len(world.server.asked("GET", zip_of_the_hub)) <= 2  # the hub's link, and the file
     assert world.is_whole(tmp_path, "dtd")
+
+
+@pytest.mark.parametrize("name", ["filelock", "requests", "huggingface_hub"])
+def test_a_library_that_is_missing_is_one_line(name, world, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    assert world.get(tmp_path, "dtd") == 1
+    said = line(capsys, "is not complete")
+    assert f"needs {name}: pip install " in said and '"dassl-standin[data]"' in said
+    assert not (tmp_path / "dtd/images").exists()
 
 
 # Networks.

@@ -21,6 +21,7 @@ from pathlib import Path
 from fewshot_datasets.files import say
 
 from .errors import GetError
+from .libraries import library
 
 
 class Workshop:
@@ -40,14 +41,13 @@ class Workshop:
 
         Raises GetError where they cannot be made.
         """
-        from filelock import FileLock, Timeout
-
+        filelock = library("filelock", f"working at {self.folder.name}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.lock_file)
+            lock = filelock.FileLock(self.lock_file)
             try:
                 lock.acquire(timeout=0)
-            except Timeout:
+            except filelock.Timeout:
                 say(f"{self.folder.name}: another call gets it; waiting for that one")
                 lock.acquire()
         except OSError as e:
