@@ -29,6 +29,10 @@ from .workshop import Workshop
 
 RECORD = "fetched.json"  # in a data set's directory: what was fetched, from where, with its sums
 SORTED = "images/val"  # the part that others have in one heap
+SMALL, DENSEST = (
+    1 << 30,
+    100,
+)  # bytes; what unpacks to more, and to so many times its size, is a bomb
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class Getting:
                 if not self.lacks:
                     self.workshop.forget_downloads()
         except OSError as e:
-            place = f": {e.filename}" if e.filename else f", below {self.wishes.root}"
+            places = [str(place) for place in (e.filename, e.filename2) if place]
+            place = f": {' to '.join(places)}" if places else f", below {self.wishes.root}"
             raise GetError(f"{self.entry.name}: {e.strerror or e}{place}") from e
         return self.outcome
 
@@ -169,10 +174,11 @@ class Getting:
             self.workshop.clear()
 
     def _unpack(self, archive: Path) -> None:
-        free = shutil.disk_usage(self.wishes.root).free
-        with Progress(f"unpack {archive.name}", archive.stat().st_size) as progress:
+        free, size = shutil.disk_usage(self.wishes.root).free, archive.stat().st_size
+        most = max(SMALL, DENSEST * size)
+        with Progress(f"unpack {archive.name}", size) as progress:
             room = self.workshop.room(*part_of_class(self.entry, archive), stem_of(archive))
-            unpack(archive, room, progress.advance, limit_bytes=free)
+            unpack(archive, room, progress.advance, limit_bytes=most, free_bytes=free)
 
     def _record(self, files: Sequence[Path]) -> None:
         """Keep in the data set's directory where what was fetched came from, with its sums."""
