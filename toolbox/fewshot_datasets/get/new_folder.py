@@ -39,7 +39,7 @@ class Allowance:
         self.limit, self.free, self.spent = limit, free, 0
 
     def spend(self, n: int) -> None:
-        """Raises Refused beyond the limit, and OSError, as a full disk does, beyond what is free."""
+        """Raises Refused beyond the limit, and the OSError of a full disk beyond what is free."""
         self.spent += n
         if self.limit is not None and self.spent > self.limit:
             raise Refused(f"it unpacks to more than the {self.limit:,} bytes that it may have")
