@@ -14,6 +14,9 @@ import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pytest
+from fewshot_datasets.get.errors import SourceError
+
 Members = Iterable[tuple[str, bytes | None]]
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -109,3 +112,24 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in tree(folder).items() if content is not None}
+
+
+BOTH = pytest.mark.parametrize("made", [tar, zipped], ids=["tar", "zip"])
+PICTURES = [("set", None), ("set/a", None), ("set/a/1.jpg", b"one" * 999), ("set/b/2.jpg", b"")]
+
+
+def refused(put, content: bytes, *words: str, **options: object) -> str:
+    with pytest.raises(SourceError) as e:
+        put(content, **options)
+    message = str(e.value)
+    assert "set.archive: " in message
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    return message
+
+
+def every_kind() -> dict[str, bytes]:
+    made = {f"tar {name}".strip(): tar(PICTURES, name) for name in COMPRESSORS}
+    methods = ("STORED", "DEFLATED", "BZIP2", "LZMA")
+    return made | {f"zip {m}": zipped(PICTURES, getattr(zipfile, f"ZIP_{m}")) for m in methods}

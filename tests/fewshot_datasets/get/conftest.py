@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from data_server import serve
+from fewshot_datasets.get.archives import unpack
 from layouts import publish_all
 from worlds import World, serve_all, write_sources
 
@@ -34,3 +35,17 @@ def world(everything, monkeypatch) -> World:
     for name, value in server.drive_environment().items():
         monkeypatch.setenv(name, value)
     return everything
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Writes an archive and unpacks it; returns the folder."""
+
+    def call(content: bytes, name: str = "set.archive", **options: object) -> Path:
+        (tmp_path / name).write_bytes(content)
+        folder = tmp_path / "unpacked"
+        folder.mkdir()
+        unpack(tmp_path / name, folder, **options)
+        return folder
+
+    return call

@@ -55,13 +55,16 @@ class Behaviour:
     ranges: bool = True  # False: a range is ignored, the whole is sent with status 200
     if_range: bool = True  # False: the condition of a range is ignored
     shift: int = 0  # a range begins so many bytes later than asked for
+    short: int | None = None  # a range has at most so many bytes
     cut: int | None = None  # the connection ends after so many bytes of an answer's body
     longer: int = 0  # so many bytes more (less) are announced than there are
     chunked: bool = False  # no length is announced
     trickle: float = 0.0  # seconds between single bytes
+    fast: int = 0  # so many bytes come before the trickle
     hang: bool = False  # the request is read and never answered
-    etag: str | None = None  # sent instead of the content's; "" sends none
+    etag: str | None = None  # sent instead of the content's; "" sends none, W/ before it a weak one
     head: int | None = None  # status of HEAD requests
+    direct: bool = False  # the hub sends the file itself, as it does with small ones
     confirm: bool = False  # the drive asks before it sends
 
 
@@ -226,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._page(404, "not found", code)
                 return
             tag = does.etag if does.etag is not None else hashlib.sha256(content).hexdigest()
-            if hub:
+            if hub and not does.direct:
                 self._link(name, hub[2], tag, len(content))
             else:
                 self._send(content, tag, does, name if name.startswith("drive/") else "")
@@ -255,13 +258,15 @@ class _Handler(BaseHTTPRequestHandler):
         headers: Message = self.headers
         begin, end = 0, len(content)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("Range", ""))
-        if_range = headers.get("If-Range", f'"{tag}"') == f'"{tag}"'
+        quoted = f'W/"{tag[2:]}"' if tag.startswith("W/") else f'"{tag}"'
+        if_range = headers.get("If-Range", quoted) == quoted
         if asked and does.ranges and (if_range or not does.if_range):
             begin = int(asked[1]) + does.shift
             end = min(end, int(asked[2]) + 1) if asked[2] else end
             if begin >= len(content):
                 self._page(416, "no such range", (("Content-Range", f"bytes */{len(content)}"),))
                 return
+            end = end if does.short is None else min(end, begin + does.short)
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(content)}")
         else:
@@ -269,7 +274,9 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in (("Content-Type", "application/octet-stream"), *does.headers):
             self.send_header(key, value)
         if tag:
-            self.send_header("ETag", f'"{tag}"')
+            self.send_header("ETag", quoted)
+        if does.direct:
+            self.send_header("X-Repo-Commit", COMMIT)
         if drive:
             self.send_header("Content-Disposition", f'attachment; filename="{drive}"')
         if does.chunked:
@@ -285,7 +292,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = body[: does.cut] if cut else body
         with suppress(OSError):  # the client went away
             if does.trickle:
-                for i in range(len(body)):
+                self.wfile.write(body[: does.fast])
+                for i in range(does.fast, len(body)):
                     self.wfile.write(body[i : i + 1])
                     if self.server.state.stopping.wait(does.trickle):
                         break

@@ -17,8 +17,10 @@ from layouts_of_imagenet import (
     class_tars,
     flat_with_devkit,
     flat_with_packed_devkit,
+    flat_with_zipped_table,
     imagenet_tars,
     kaggle_imagenet,
+    renamed_tars,
 )
 from layouts_refused import REFUSED
 from published_miniatures import V2, Builder, Laid, arrange, catalogue, pack, publish_all
@@ -233,6 +235,8 @@ def _layouts() -> Iterator[tuple[str, Builder]]:
     yield "packed-devkit/imagenet", flat_with_packed_devkit
     yield "official-archives/imagenet", imagenet_tars
     yield "class-tars/imagenet", class_tars
+    yield "zipped-table/imagenet", flat_with_zipped_table
+    yield "renamed-tars/imagenet", renamed_tars
     yield "mixture/all", mixture
 
 

@@ -70,6 +70,25 @@ def flat_with_packed_devkit(folder: Path) -> Laid:
     return Laid(("imagenet",), (folder / "pictures", folder / "ILSVRC2012_devkit_t12.tar.gz"))
 
 
+def flat_with_zipped_table(folder: Path) -> Laid:
+    """Pictures in folders, and the table in an archive."""
+    flat_imagenet(folder, "train", "val")
+    (folder / "tables").mkdir()
+    write_table(folder / "tables/LOC_val_solution.csv")
+    pack(folder / "tables", folder / "tables.zip")
+    shutil.rmtree(folder / "tables")
+    return Laid(("imagenet",), (folder,))
+
+
+def renamed_tars(folder: Path) -> Laid:
+    """The official archives under the names of a download manager."""
+    laid = imagenet_tars(folder)
+    for name in ("train.tar", "val.tar"):
+        (folder / f"ILSVRC2012_img_{name}").rename(folder / f"download {name}.1")
+    (folder / "ILSVRC2012_devkit_t12.tar.gz").rename(folder / "download.zzz")
+    return laid
+
+
 def _pack_devkit(archive: Path) -> None:
     tree = archive.parent / "devkit"
     pack(write_devkit(tree), archive, "ILSVRC2012_devkit_t12")

@@ -9,6 +9,7 @@ from fewshot_datasets.get import session
 from fewshot_datasets.get.catalogue import Remote
 from fewshot_datasets.get.errors import SourceError
 from fewshot_datasets.get.fetch import fetch
+from fewshot_datasets.get.progress import Progress
 
 CONTENT = b"PK\x03\x04" + os.urandom(1_999_996)
 ADDRESS = "https://drive.google.com/uc?id=10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O"
@@ -171,6 +172,26 @@ def test_a_trickle_ends_the_source_and_is_kept(server, tmp_path, monkeypatch):
     server.behaviour[FILE] = Behaviour(trickle=0.02)
     assert "too slow" in refusal(tmp_path)
     assert sum(os.path.getsize(tmp_path / "got" / n) for n in left(tmp_path)) > 1_000_000
+
+
+def test_a_trickle_after_a_fast_beginning_ends_the_source(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "WINDOW", 0.5)
+    server.behaviour[FILE] = Behaviour(trickle=0.02, fast=1_900_000)
+    assert "too slow" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_ctrl_c_and_a_full_disk_pass_and_keep_what_came(server, tmp_path, monkeypatch, fault):
+    def move(*_):
+        raise fault
+
+    with monkeypatch.context() as patch, pytest.raises(type(fault)) as caught:
+        patch.setattr(Progress, "move", move)
+        get(tmp_path)
+    assert caught.value is fault
+    assert get(tmp_path).read_bytes() == CONTENT
+    assert any(ranges(server))
+    assert left(tmp_path) == ["x.zip", "x.zip.fetched.json"]
 
 
 def test_no_connection(tmp_path, monkeypatch):

@@ -84,6 +84,18 @@ def test_a_link_to_an_incomplete_folder_is_not_added_to(world, tmp_path, capsys)
     assert os.listdir(mine) == ["banded"] and os.listdir(mine / "banded") == []
 
 
+def test_a_data_set_whose_directory_is_a_link_is_made_where_that_leads(world, tmp_path):
+    """As people do who keep ImageNet on another disk: nothing is renamed across file systems."""
+    disk = tmp_path / "disk/dtd"
+    disk.mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/dtd").symlink_to(disk)
+    assert world.get(tmp_path / "data", "dtd") == 0
+    assert world.is_whole(tmp_path / "disk", "dtd")
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["dtd"]
+    assert [path.name for path in (tmp_path / "disk/.get").iterdir()] == ["dtd.lock"]
+
+
 def test_a_link_to_nothing_is_named(world, tmp_path, capsys):
     (tmp_path / "dtd").mkdir()
     (tmp_path / "dtd/images").symlink_to(tmp_path / "gone")

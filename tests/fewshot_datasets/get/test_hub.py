@@ -57,6 +57,13 @@ def test_the_token_goes_to_the_hub_and_not_to_its_storage(server, tmp_path):
     assert "authorization" not in get.headers and get.host.startswith("localhost")
 
 
+def test_the_token_goes_with_a_file_that_the_hub_sends_itself(server, tmp_path):
+    server.behaviour[FILE] = Behaviour(direct=True)
+    assert fetch(Remote(ADDRESS), tmp_path / "got").read_bytes() == CONTENT
+    (get,) = server.asked("GET", FILE)
+    assert get.headers["authorization"] == "Bearer hf_token_of_a_test"
+
+
 def test_an_interrupted_file_goes_on_where_it_stopped(server, tmp_path, monkeypatch):
     server.behaviour[FILE] = [Behaviour(cut=40_000), Behaviour()]
     with monkeypatch.context() as patch:
@@ -132,7 +139,14 @@ def test_something_that_is_no_hub(server, tmp_path):
 def test_no_connection(tmp_path, monkeypatch):
     with serve(tmp_path) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.hub)
-    assert "refused" in refusal(tmp_path)
+    message = refusal(tmp_path)
+    assert message.startswith(f"{ADDRESS}: no connection: ") and "refused" in message
+
+
+def test_a_library_that_is_told_to_stay_offline_says_so(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert refusal(tmp_path) == f"{ADDRESS}: HF_HUB_OFFLINE is set"
+    assert not server.requests
 
 
 @pytest.mark.parametrize("address", ["hf://name/x.zip", "hf://", "hf://a/b@/c", "hf://a/b/"])

@@ -48,7 +48,8 @@ def test_devkit_and_table_say_the_same(tmp_path):
     val, table = val_of(tmp_path), write_table(tmp_path / "LOC_val_solution.csv")
     devkit = write_devkit(tmp_path / "devkit")
     archive = pack(devkit, tmp_path / "devkit.tar.gz", "ILSVRC2012_devkit_t12")
-    for tables in ({"table": table}, {"devkit": devkit}, {"devkit": archive}):
+    zipped = pack(devkit, tmp_path / "devkit.zip", "ILSVRC2012_devkit_t12")
+    for tables in ({"table": table}, *({"devkit": path} for path in (devkit, archive, zipped))):
         assert sorting(val, **tables) == sorted_as_published()
 
 

@@ -155,6 +155,28 @@ def test_without_validators_the_length_says_whether_a_file_is_the_same(server, g
     assert ranges(server) == ["bytes=100000-"]
 
 
+def test_a_weak_validator_is_no_condition_and_is_compared(server, get, begin, capsys):
+    begin(etag="W/one")
+    server.behaviour["x.zip"] = Behaviour(etag="W/one")
+    assert get().read_bytes() == CONTENT
+    (request,) = server.asked("GET", "x.zip")
+    assert request.headers["range"] == "bytes=100000-" and "if-range" not in request.headers
+
+
+def test_another_weak_validator_begins_anew(server, get, begin, capsys):
+    begin(etag="W/one")
+    server.behaviour["x.zip"] = Behaviour(etag="W/other")
+    assert get().read_bytes() == CONTENT
+    assert "has changed" in capsys.readouterr().out
+
+
+def test_a_part_of_what_was_asked_for_is_gone_on_with(server, get, begin):
+    begin()
+    server.behaviour["x.zip"] = [Behaviour(short=40_000), Behaviour()]
+    assert get().read_bytes() == CONTENT
+    assert ranges(server) == ["bytes=100000-", "bytes=140000-"]
+
+
 def test_a_range_that_begins_elsewhere_begins_anew(server, get, begin, capsys):
     begin()
     server.behaviour["x.zip"] = [Behaviour(shift=7), Behaviour()]
@@ -336,10 +358,18 @@ def test_a_trickle_ends_the_source_and_is_kept(server, get, monkeypatch, tmp_pat
     assert 4 < (tmp_path / "got/x.zip.part").stat().st_size < 100
 
 
+def test_a_trickle_after_a_fast_beginning_ends_the_source(server, get, monkeypatch):
+    monkeypatch.setattr(session, "WINDOW", 0.3)
+    monkeypatch.setattr(session, "LEAST", 10_000)
+    server.behaviour["x.zip"] = Behaviour(trickle=0.02, fast=150_000)
+    assert "too slow, " in refusal(get)
+
+
 def test_a_server_that_says_nothing_ends_the_source(server, get, monkeypatch):
     monkeypatch.setattr(session, "READ", 0.2)
     server.behaviour["x.zip"] = Behaviour(hang=True)
     assert "Read timed out" in refusal(get)
+    assert len(server.requests) == 1
 
 
 def test_no_connection_is_one_line(tmp_path):

@@ -17,12 +17,13 @@ from fewshot_datasets.splits import Split
 from .archives import kind, unpack
 from .catalogue import Document, Entry, Part, Remote
 from .errors import GetError, SourceError
-from .fetch import fetch, fetched
+from .fetch import discard, fetch, fetched
 from .imagenet_val import place_val
+from .new_folder import stem_of
 from .place import merge, place
 from .progress import Progress
 from .published import verify
-from .recognise import Found, find, join, most_complete_first, stem_of
+from .recognise import Found, find, join, most_complete_first
 from .state import Lacking, known_split, lacking, shortfall
 from .tree import Tree
 from .workshop import Workshop
@@ -61,7 +62,7 @@ class Getting:
     def __init__(self, entry: Entry, wishes: Wishes) -> None:
         self.entry, self.wishes = entry, wishes
         self.goal = wishes.root / entry.reader.dataset_dir
-        self.workshop = Workshop(wishes.root, entry.name)
+        self.workshop = Workshop(self.goal, entry.name)
         self.outcome = Outcome(entry, Lacking())
         self.to_sort: dict[str, list[Path]] = {}  # from all places: one may sort another's pictures
 
@@ -168,13 +169,15 @@ class Getting:
                 raise SourceError(f"{names}: holds nothing that {self.entry.name} lacks ({lacked})")
             self._record(archives)
         except SourceError:
-            self.workshop.forget(archives)
+            for archive in archives:
+                if archive.parent == self.workshop.downloads:
+                    discard(archive)
             raise
         finally:
             self.workshop.clear()
 
     def _unpack(self, archive: Path) -> None:
-        free, size = shutil.disk_usage(self.wishes.root).free, archive.stat().st_size
+        free, size = shutil.disk_usage(self.workshop.folder).free, archive.stat().st_size
         most = max(SMALL, DENSEST * size)
         with Progress(f"unpack {archive.name}", size) as progress:
             room = self.workshop.room(*part_of_class(self.entry, archive), stem_of(archive))
@@ -219,15 +222,22 @@ class Getting:
                     self._refuse_incomplete(part, source, split)
                     self._stage(part, lambda staged, source=source: place(source, staged, how))
                     break
+        if found.to_sort:
+            self._sort(found)
+
+    def _sort(self, found: Found) -> None:
+        """Place the pictures that lie in one heap, if what sorts them was found here or before."""
         for name, paths in found.to_sort.items():
             self.to_sort.setdefault(name, []).extend(paths)
-        self._sort(how)
-
-    def _sort(self, how: str) -> None:
-        for part in self.entry.parts:
-            if part.goal == SORTED and self._wants(part) and self.to_sort.get("val"):
-                with self._next_if_it_fails():
-                    self._stage(part, lambda staged: place_val(self.to_sort, staged, how))
+        # What lay in an earlier archive is cleared.
+        here = {name: [p for p in paths if p.exists()] for name, paths in self.to_sort.items()}
+        (part,) = (part for part in self.entry.parts if part.goal == SORTED)
+        for val in here.get("val", []) if self._wants(part) else []:
+            how = "move" if self.workshop.unpacked in val.parents else self.wishes.link
+            heap = here | {"val": [val]}
+            with self._next_if_it_fails():
+                self._stage(part, lambda staged, heap=heap, how=how: place_val(heap, staged, how))
+                break
 
     def _wants(self, part: Part) -> bool:
         if part.optional:

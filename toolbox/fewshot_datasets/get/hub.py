@@ -1,8 +1,8 @@
 """Files of the Hugging Face hub: `hf://[datasets/]OWNER/NAME[@REVISION]/FILE`.
 
 `huggingface_hub` says what a file is and where it lies: endpoint (HF_ENDPOINT), saved tokens, gated
-repositories, revisions, sums. The bytes come as from any other address, because the library's own
-download begins anew after an interruption (it writes to a name of its own a call, since 1.x).
+repositories, revisions, sums. The bytes come as from any other address, because `hf_hub_download`
+of version 2.4 begins anew after an interruption (each call writes to a name of its own).
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ def _why(error: Exception) -> str:
     }.get(type(error).__name__)
     if said is None:
         said = " ".join(str(error).split())[:200] or type(error).__name__
+        if type(error).__name__ in ("ConnectError", "ConnectTimeout", "ProxyError"):
+            said = f"no connection: {said}"
     return f"{said} (status {status})" if status else said
 
 

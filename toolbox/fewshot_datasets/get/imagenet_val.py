@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fewshot_datasets.files import DatasetError, counted, named, read_text
@@ -99,15 +100,27 @@ def _of_devkit(devkit: Path) -> dict[str, str]:
 def _files_of(devkit: Path) -> tuple[bytes, bytes]:
     """The two files of a devkit that say which class each picture is of."""
     if devkit.is_dir():
-        found = {name: (devkit / "data" / name).read_bytes() for name in (META, TRUTH)}
-        return found[META], found[TRUTH]
-    found = {}
-    with tarfile.open(devkit) as archive:
-        for member in archive:
-            path = Path(member.name)
-            if member.isfile() and path.name in (META, TRUTH) and path.parent.name == "data":
-                found[path.name] = archive.extractfile(member).read()  # type: ignore[union-attr]
+        return (devkit / "data" / META).read_bytes(), (devkit / "data" / TRUTH).read_bytes()
+    found = {Path(name).name: content for name, content in _packed(devkit)}
     absent = [name for name in (META, TRUTH) if name not in found]
     if absent:
         raise SourceError(f"{devkit} is no ILSVRC2012_devkit_t12: it has no data/{absent[0]}")
     return found[META], found[TRUTH]
+
+
+def _packed(devkit: Path) -> Iterator[tuple[str, bytes]]:
+    """The two files in an archive, which is not unpacked for them, with their names."""
+
+    def wanted(name: str) -> bool:
+        return Path(name).name in (META, TRUTH) and Path(name).parent.name == "data"
+
+    if zipfile.is_zipfile(devkit):
+        with zipfile.ZipFile(devkit) as zipped:
+            for name in filter(wanted, zipped.namelist()):
+                yield name, zipped.read(name)
+        return
+    with tarfile.open(devkit) as tar:
+        for member in tar:
+            content = tar.extractfile(member) if wanted(member.name) else None
+            if content:
+                yield member.name, content.read()

@@ -184,7 +184,10 @@ class _Forward:
         if position < self._position:
             raise tarfile.ReadError("a header declares fewer than 0 bytes")
         if self._data.seekable():
-            self._data.seek(position - self._position, io.SEEK_CUR)
+            try:
+                self._data.seek(position - self._position, io.SEEK_CUR)
+            except OSError as e:  # further than files reach
+                raise tarfile.ReadError(f"a header points to byte {position:,}") from e
             self._position = position
         while self._position < position and self.read(min(BUFFER, position - self._position)):
             pass
@@ -200,9 +203,10 @@ def tar_members(reader: io.BufferedReader[Any]) -> Iterator[Member]:
     forward: Any = _Forward(data)
     with _reading_headers():
         archive = tarfile.TarFile(fileobj=forward, encoding="utf-8", errors="surrogateescape")
+    headers = iter(archive)
     while True:
         with _reading_headers():
-            info = archive.next()
+            info = next(headers, None)
         if info is None:
             break
         yield _tar_member(archive, info)

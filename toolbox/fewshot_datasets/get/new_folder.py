@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
 from .members import Refused
@@ -113,7 +113,7 @@ class NewFolder:
         """Put the contents of archives into folders of their stems, in place of the archives."""
         for name, folder in self._set_aside.items():
             path_of(self.root, name).unlink()
-            stem = str(PurePosixPath(name).with_name(stem_of(name)))
+            stem = str(PurePosixPath(name).with_name(stem_of(PurePosixPath(name))))
             goals = [path_of(self.root, stem), path_of(self.root, f"{stem}.unpacked")]
             free = [goal for goal in goals if not os.path.lexists(goal)]
             if not free:
@@ -163,8 +163,6 @@ def require_size(name: str, size: int, came: int) -> None:
         raise Refused(f"{name!r} declares {size:,} bytes and has {has}")
 
 
-def stem_of(name: str) -> str:
-    """`101_ObjectCategories` of `a/101_ObjectCategories.tar.gz`."""
-    last = PurePosixPath(name)
-    without = last.with_suffix("")
-    return without.stem if without.suffix.lower() == ".tar" else without.name
+def stem_of(archive: PurePath) -> str:
+    """The name of the folder to unpack into: some archives have no folder, and that is its name."""
+    return re.sub(r"(\.tar)?\.\w+$", "", archive.name, flags=re.IGNORECASE)

@@ -17,6 +17,7 @@ from fewshot_datasets.splits import Split
 
 from .catalogue import Entry, Part, load_catalogue
 from .errors import SourceError
+from .new_folder import stem_of
 from .state import listed
 from .tree import Folder, Tree, is_picture
 
@@ -69,7 +70,9 @@ def find(tree: Tree, entry: Entry) -> Found:
                 found.lookalikes.append((tree.path(folder), lookalike.because))
     for archive in tree.archives:
         inside = find(_content(archive), entry)
-        if _is_called_of(archive, entry) or inside.serves(entry):
+        if set(inside.to_sort) == {"devkit"} and not inside.parts:
+            found.to_sort.setdefault("devkit", []).append(archive)  # it is read as it is
+        elif _is_called_of(archive, entry) or inside.serves(entry):
             found.archives.append(archive)
         else:
             found.lookalikes += [(archive, because) for _, because in inside.lookalikes]
@@ -147,11 +150,6 @@ def _content(archive: Path) -> Tree:
 def _packed() -> list[str]:
     entries = load_catalogue().values()
     return [pattern for entry in entries for part in entry.parts for pattern in part.packed]
-
-
-def stem_of(archive: Path) -> str:
-    """The name of the folder to unpack into: some archives have no folder, and that is its name."""
-    return re.sub(r"(\.tar)?\.\w+$", "", archive.name)
 
 
 def _matches(folder: Folder, part: Part) -> Iterator[str]:

@@ -6,14 +6,15 @@
         unpacked/                   what they held; cleared
         ready/                      the data set's folders, put together; cleared
 
-All of it is on the goal's file system, so that moving into place is a rename.
+All of it is on the goal's file system, so that moving into place is a rename: of a data set whose
+directory is a link, beside the directory that the link leads to.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,11 +24,12 @@ from .errors import GetError
 
 
 class Workshop:
-    """The folders in which a data set named `name` is made below `root`."""
+    """The folders in which the data set `name` is made whose directory is `goal`."""
 
-    def __init__(self, root: Path, name: str) -> None:
-        self.folder = root / ".get" / name
-        self.lock_file = root / ".get" / f"{name}.lock"
+    def __init__(self, goal: Path, name: str) -> None:
+        beside = Path(os.path.realpath(goal)).parent
+        self.folder = beside / ".get" / name
+        self.lock_file = beside / ".get" / f"{name}.lock"
         self.downloads = self.folder / "downloads"
         self.unpacked = self.folder / "unpacked"
         self.ready = self.folder / "ready"
@@ -66,13 +68,6 @@ class Workshop:
         for folder in (self.unpacked, self.ready):
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
-
-    def forget(self, files: Iterable[Path]) -> None:
-        """Remove files that were fetched and do not serve, with what is kept beside them."""
-        for file in files:
-            if file.parent == self.downloads:
-                for path in (file, file.with_name(f"{file.name}.fetched.json")):
-                    path.unlink(missing_ok=True)
 
     def forget_downloads(self) -> None:
         """Remove the archives: what they held is in place."""
