@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from data_server import Behaviour
 from fewshot_datasets.get import getting
 from fewshot_datasets.get.catalogue import Remote
@@ -180,7 +181,9 @@ def test_an_interruption_is_one_line_and_leaves_nothing_half_made(
 
     with monkeypatch.context() as patch:
         patch.setattr(getting, "unpack", interrupted)
-        assert world.get(tmp_path, "food101") == 130
+        with pytest.raises(SystemExit) as ended:
+            world.get(tmp_path, "food101")
+    assert ended.value.code == 130
     assert "goes on where it stopped" in line(capsys, "interrupted")
     assert not list(tmp_path.rglob("half"))
     assert world.get(tmp_path, "food101") == 0 and world.is_whole(tmp_path, "food101")

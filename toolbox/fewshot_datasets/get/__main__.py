@@ -22,6 +22,7 @@ from fewshot_datasets.files import say
 from fewshot_datasets.findings import table
 
 from .catalogue import Entry, Remote, load_catalogue
+from .ending import in_one_line
 from .errors import GetError
 from .getting import Getting, Outcome, Wishes
 from .network import probe, reachable
@@ -30,23 +31,19 @@ from .state import Lacking, lacking
 from .tables import amount, by_hand, plan
 from .tree import Tree
 
-INTERRUPTED = 128 + 2  # exit status, as shells have it
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
-    parser = _parser()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    args = parser.parse_args(argv)
-    try:
-        return _run(args)
-    except (DatasetError, ValueError) as e:
-        parser.error(str(e))
-    except KeyboardInterrupt:
-        say("interrupted: the same command goes on where it stopped")
-        return INTERRUPTED
+    """The command; returns its exit status, or exits with that of a signal."""
+    with in_one_line():
+        parser = _parser()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        args = parser.parse_args(argv)
+        try:
+            return _run(args)
+        except (DatasetError, ValueError) as e:
+            parser.error(str(e))
 
 
 def _parser() -> Parser:

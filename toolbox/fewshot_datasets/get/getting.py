@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -77,7 +77,7 @@ class Getting:
             if not self.lacks:
                 self._say("is there already")
                 if self.workshop.folder.exists():  # of a call that was killed at its very end
-                    with self.workshop.opened():
+                    with suppress(GetError, OSError), self.workshop.opened():
                         self.workshop.forget_downloads()
                 return self.outcome
             with self.workshop.opened():
