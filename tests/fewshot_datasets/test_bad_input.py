@@ -12,6 +12,7 @@ import miniature
 import pytest
 from fewshot_datasets import READERS, DatasetError
 from fewshot_datasets.check import check, main
+from fewshot_datasets.command_line import run
 from fewshot_datasets.files import read_lines, say
 from fewshot_datasets.splits import Record, Split, fingerprint, read_split
 
@@ -189,7 +190,7 @@ def test_the_table_can_be_shown_on_any_console(tmp_path, monkeypatch):
         miniature.write_images(root / folder, ["1.jpg", "2.jpg"])
     (root / "猫" / "猫.txt").write_text("")
     shown = console(monkeypatch)
-    assert main(["--root", str(root), "--deep", "image_folder"]) == 0
+    assert run(main, ["--root", str(root), "--deep", "image_folder"]) == 0
     sys.stdout.flush()
     assert b"\\u732b.txt" in shown.getvalue()
 

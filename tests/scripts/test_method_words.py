@@ -187,7 +187,7 @@ def call(command: str, folder, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_table_has_a_row_for_each_word_and_no_other(own, tmp_path):
     own("pass")
     data = tmp_path / "data"

@@ -137,7 +137,7 @@ def results(folder: Path, place: str):
     return json.loads((folder / "out" / place / "results.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_scripts_chain_both_stages_resume_and_tabulate_the_last_alone(tmp_path):
     place = "base2new/train_base/digits/shots_16/PLOTPP/demo/seed{}"
     words = f"base2new_train.sh PLOTPP 1 digits {' '.join(FEW)}"

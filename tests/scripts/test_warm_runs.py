@@ -64,7 +64,7 @@ def forked_run(session: int) -> int | None:
     return max(servers) if len(servers) > 1 else None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_forked_run_is_to_the_bit_what_train_py_makes(start, said, tmp_path):
     # With workers, and with two threads, which a thread pool of the parent's would break.
     words = ["OPTIM.MAX_EPOCH", "2", "DATALOADER.NUM_WORKERS", "2", "DATASET.NUM_SHOTS", "4"]

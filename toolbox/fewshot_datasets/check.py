@@ -24,9 +24,9 @@ from contextlib import redirect_stdout
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
-from typing import NoReturn
 
 from fewshot_datasets import PUBLISHED, READERS, DatasetError, FewShotDataset
+from fewshot_datasets.command_line import Parser, run
 from fewshot_datasets.duplicates import class_faults, equal_files, picture_faults, repeated_paths
 from fewshot_datasets.fewshot import halves
 from fewshot_datasets.files import counted, is_file, named, printable
@@ -183,13 +183,6 @@ def _shots(text: str) -> int:
     return int(text)
 
 
-class Parser(argparse.ArgumentParser):
-    """Ends with one line and status 2, where argparse prints several lines."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {printable(message)} ({self.prog} --help shows what there is)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = Parser(
@@ -205,9 +198,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--shots", type=_shots, help="name the classes with fewer images to train on"
     )
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args(argv)
     try:
         names = [config_name(name) for name in args.names] or list(PUBLISHED)
@@ -225,4 +215,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

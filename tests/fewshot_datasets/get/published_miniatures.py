@@ -52,6 +52,8 @@ def _miniature_entry(entry: Entry, root: Path) -> Entry:
         return replace(one, sha256=hashlib.sha256(content).hexdigest(), git_blob="", sizes=sizes)
 
     def part(one: Part) -> Part:
+        if one.lines is not None:
+            return replace(one, lines=len((directory / one.goal).read_text().splitlines()))
         if one.images is None:
             return one
         classes = (folder for folder in (directory / one.goal).iterdir() if folder.is_dir())

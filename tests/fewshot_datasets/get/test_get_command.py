@@ -11,6 +11,7 @@ import pytest
 from fewshot_datasets import PUBLISHED
 from fewshot_datasets.get.__main__ import main
 from fewshot_datasets.get.catalogue import load_catalogue
+from fewshot_datasets.get.tables import browsable
 
 
 def refusal(capsys, *words: str) -> str:
@@ -113,6 +114,29 @@ def test_help_and_refusals_do_not_wait_for_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("hf://o/n/a.zip", "https://huggingface.co/o/n/resolve/main/a.zip"),
+        ("hf://datasets/o/n@ab/c/a.zip", "https://huggingface.co/datasets/o/n/resolve/ab/c/a.zip"),
+        ("https://example.org/a.zip", "https://example.org/a.zip"),
+    ],
+)
+def test_the_way_by_hand_has_addresses_for_a_browser(address, shown):
+    assert browsable(address) == shown
+
+
+@pytest.mark.parametrize("command", ["get --dry-run", "check"])
+def test_a_reader_that_leaves_early_is_no_error(command, tmp_path):
+    module, *words = command.split()
+    line = [sys.executable, "-m", f"fewshot_datasets.{module}", *words, "--root", str(tmp_path)]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1
+    process.stderr.close()
 
 
 def test_the_module_is_a_command(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import threading
 import time
 import zipfile
@@ -16,6 +17,7 @@ import pytest
 from data_server import Behaviour
 from fewshot_datasets.get import getting
 from fewshot_datasets.get.catalogue import Remote
+from fewshot_datasets.get.tables import browsable
 from filelock import FileLock
 from worlds import without_addresses, write_sources
 
@@ -69,6 +71,29 @@ def test_a_split_of_the_owners_own_stops_the_data_set_and_stays(world, tmp_path,
     assert world.get(tmp_path, "dtd") == 1
     assert "Move it away" in line(capsys, "dtd is not complete")
     assert visible(tmp_path) == ["dtd", f"dtd/{mine.name}"]
+    assert world.server.requests == []
+
+
+def test_a_published_list_of_another_length_is_not_taken(world, tmp_path, capsys):
+    short = tmp_path / "theirs/images_variant_test.txt"
+    shutil.copytree(world.root / "fgvc_aircraft", short.parent)
+    short.write_text("".join(short.read_text().splitlines(keepends=True)[1:]))
+    words = ["fgvc_aircraft", "--offline", "--from", str(short.parent)]
+    assert world.get(tmp_path / "data", *words) == 1
+    assert "11 lines in images_variant_test.txt, 12 are right" in line(capsys, "not used")
+    shutil.copytree(short.parent, tmp_path / "mine/fgvc_aircraft")
+    assert world.get(tmp_path / "mine", "fgvc_aircraft") == 1
+    assert "12 are right. Move it away" in line(capsys, "not complete")
+    assert (tmp_path / "mine/fgvc_aircraft" / short.name).read_text() == short.read_text()
+
+
+def test_more_images_than_were_published_stop_the_data_set(world, tmp_path, capsys):
+    mine = tmp_path / "imagenet-rendition"
+    shutil.copytree(world.root / mine.name, mine)
+    next(mine.rglob("*_1.jpg")).with_name("mine.jpg").write_text("")
+    assert world.get(tmp_path, "imagenet_r") == 1
+    assert "images in imagenet-r," in (text := line(capsys, "not complete"))
+    assert f"{mine}/imagenet-r is not" in text and "Move it away" in text
     assert world.server.requests == []
 
 
@@ -229,7 +254,7 @@ def test_without_a_network_it_says_so_at_once_and_how_to_go_on(
     assert out.count("no network") == 1
     for config in ("dtd", "eurosat"):
         for way in world.entries[config].ways:
-            assert all(remote.address in out for remote in way)
+            assert all(browsable(remote.address) in out for remote in way)
         assert f"{config} by hand (terms: {world.entries[config].page})" in out
     assert "--from FOLDER" in out
 

@@ -69,10 +69,49 @@ def test_what_begins_anew_begins_its_rate_anew(clock, capsys):
     assert "x.zip: 30 bytes of 2.0 kB, 1 bytes/s, 33 min left" in capsys.readouterr().out
 
 
+def test_a_small_file_is_one_line_on_a_terminal_too(clock, monkeypatch, capsys):
+    for stream in (io.StringIO(), Terminal("utf-8")):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with Progress("x.json", None) as progress:
+            progress.move(60, 999_999)  # a drive tells the size when it sends
+            progress.advance(999_939)
+        assert capsys.readouterr().out == "x.json: 1,000.0 kB\n"
+
+
+def test_files_are_counted_as_bytes_are(clock, capsys):
+    with Progress("copy images", 2000, files=True) as progress:
+        clock[0] += 40
+        progress.advance(500)
+        clock[0] += 20
+        progress.advance(1500)
+    assert capsys.readouterr().out.splitlines() == [
+        "copy images: 2,000 files",
+        "copy images: 500 files of 2,000 files, 12 files/s, 2 min left",
+        "copy images: 2,000 files, done in 60 s",
+    ]
+    with Progress("copy lists", 3, files=True) as progress:
+        progress.advance(3)
+    assert capsys.readouterr().out == "copy lists: 3 files\n"
+
+
+def test_where_nothing_came_nothing_is_said(capsys):
+    with Progress("link images", None, files=True):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_a_long_name_leaves_room_for_the_time_that_is_left(monkeypatch):
+    terminal = Terminal("utf-8")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress("unpack imagenetv2-matched-frequency.tar.gz", 10_000_000):
+        pass
+    assert "unpack imagenetv2...frequency.tar.gz:" in terminal.shown
+
+
 def test_a_fault_says_no_end(capsys):
-    with pytest.raises(KeyError), Progress("x.zip", 10):
+    with pytest.raises(KeyError), Progress("x.zip", 10_000_000):
         raise KeyError
-    assert capsys.readouterr().out == "x.zip: 10 bytes\n"
+    assert capsys.readouterr().out == "x.zip: 10.0 MB\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252", "latin-1"])
@@ -92,8 +131,8 @@ def test_no_standard_error_is_no_terminal(monkeypatch, capsys, stream):
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed if stream else None)
-    with Progress("x.zip", 10) as progress:
-        progress.advance(10)
+    with Progress("x.zip", 10_000_000) as progress:
+        progress.advance(10_000_000)
     assert "done in" in capsys.readouterr().out
 
 

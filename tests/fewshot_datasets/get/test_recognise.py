@@ -11,7 +11,7 @@ from fewshot_datasets import PUBLISHED
 from fewshot_datasets.get import archives
 from fewshot_datasets.get.catalogue import Entry, Part, load_catalogue
 from fewshot_datasets.get.new_folder import stem_of
-from fewshot_datasets.get.recognise import Found, find, join, most_complete_first
+from fewshot_datasets.get.recognise import Found, find, held, join, most_complete_first
 from fewshot_datasets.get.state import known_split, shortfall
 from fewshot_datasets.get.tree import ARCHIVES, Tree
 from layouts import LAYOUTS, REFUSED, catalogue, publish_all
@@ -138,6 +138,26 @@ def test_what_cannot_serve_is_named_without_unpacking_it(name, tmp_path, entries
     assert not found.archives
     assert {path for path, _ in found.lookalikes} == {archive}
     assert all(reason in because for _, because in found.lookalikes)
+
+
+def test_a_folder_that_serves_is_not_among_those_that_cannot(published, entries):
+    """Its names are those of a look-alike too."""
+    tree = Tree.of_folder(published)
+    assert [find(tree, entry).lookalikes for entry in entries.values()] == [[]] * len(entries)
+
+
+def test_an_archive_says_what_it_holds_without_unpacking_it(tmp_path, entries):
+    for layout, config, goals in (
+        ("official-archives/imagenet", "imagenet", {"images/train", "val"}),
+        ("class-tars/imagenet", "imagenet", {"images/train"}),
+        ("official-archives/stanford_cars", "stanford_cars", {"cars_train", "cars_test", "devkit"}),
+        ("official-archives/caltech101", "caltech101", {"101_ObjectCategories"}),
+        ("hub/dtd", "dtd", {"images", "split_zhou_DescribableTextures.json"}),
+    ):
+        folder = tmp_path / layout
+        LAYOUTS[layout](folder)
+        archives = find(Tree.of_folder(folder), entries[config]).archives
+        assert set().union(*(held(archive, entries[config]) for archive in archives)) == goals
 
 
 def test_an_archive_of_splits_is_of_the_data_sets_whose_they_are(tmp_path, published, entries):

@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 
 from fewshot_datasets import PUBLISHED, DatasetError
-from fewshot_datasets.check import Parser, check, config_name
+from fewshot_datasets.check import check, config_name
+from fewshot_datasets.command_line import Parser, run
 from fewshot_datasets.files import say
 from fewshot_datasets.findings import table
 
@@ -36,9 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit status, or exits with that of a signal."""
     with in_one_line():
         parser = _parser()
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
         args = parser.parse_args(argv)
         try:
             return _run(args)
@@ -199,4 +197,4 @@ def _probed(entries: Sequence[Entry]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -137,10 +137,10 @@ def _fill(new: NewFolder, reader: io.BufferedReader[Any], nested: bool) -> None:
         elif member.kind == "link":
             new.repeat_file(member.target, member.name)
         elif nested and member.name.lower().endswith(_ENDINGS):
-            with member.open() as content:
+            with member.reader() as content:
                 _add_archive(new, member, content)
         else:
-            with member.open() as content:
+            with member.reader() as content:
                 new.add_file(member.name, content, member.size)
     new.finish()
 

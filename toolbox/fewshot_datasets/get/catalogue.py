@@ -58,6 +58,7 @@ class Part:
     optional: bool = False  # placed where it is found, never asked for
     packed: tuple[str, ...] = ()  # archives that hold nothing but this part, or a class of it
     images: int | None = None  # how many a folder holds, where no published list names them
+    lines: int | None = None  # how many a file has, where it is a published list
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the command ends before its end: signals, closed pipes, and what the system refuses.
+"""How the command ends before its end: signals, and what the system refuses.
 
 Each is one line and an exit status, never a traceback; folders are cleared on the way out, and
 what is left where even that is cut short is cleared by the next call.
@@ -41,15 +41,12 @@ def in_one_line() -> Iterator[None]:
     try:
         with _signals_raise():
             yield
-            if sys.stdout is not None:
-                sys.stdout.flush()
     except KeyboardInterrupt as e:
         _say_last("interrupted: the same command goes on where it stopped")
         number = e.number if isinstance(e, Stopped) else signal.SIGINT
         raise SystemExit(128 + number) from None
     except BrokenPipeError:
-        _write_nowhere()
-        raise SystemExit(128 + 13) from None  # SIGPIPE, which Python turns into the error
+        raise  # no fault: the reader of the output left
     except OSError as e:
         places = " to ".join(str(place) for place in (e.filename, e.filename2) if place)
         _complain(f"error: {e.strerror or e}{places and ': '}{places}")

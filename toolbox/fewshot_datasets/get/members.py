@@ -52,7 +52,7 @@ class Member:
     kind: str  # "file", "folder" or "link"
     size: int = 0  # bytes that a file declares
     target: str = ""  # the name that a link repeats
-    open: Callable[[], BinaryIO] = io.BytesIO
+    reader: Callable[[], BinaryIO] = io.BytesIO
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
         with _reading_headers():
             return archive.open(longer)  # type: ignore[return-value]
 
-    return Member(name, "file", info.file_size, open=opened)
+    return Member(name, "file", info.file_size, reader=opened)
 
 
 class _Forward:
@@ -244,7 +244,7 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
     if not info.isreg():
         kind = _TYPES.get(info.type, f"of the unknown type {info.type!r}")
         raise Refused(f"{name!r} is {kind}, which no data set needs")
-    return Member(name, "file", info.size, open=lambda: archive.extractfile(info))  # type: ignore[arg-type, return-value]
+    return Member(name, "file", info.size, reader=lambda: archive.extractfile(info))  # type: ignore[arg-type, return-value]
 
 
 @contextmanager

@@ -75,11 +75,17 @@ def _sums(document: Document) -> dict[str, str]:
 
 
 def _rewritten(split: Split) -> Iterator[bytes]:
-    """The content as the ecosystem's own writer writes it, in the ways in which copies differ."""
-    for escaped in (True, False):
-        text = json.dumps(split._asdict(), indent=4, separators=(",", ": "), ensure_ascii=escaped)
-        for end in ("", "\n"):
-            yield (text + end).encode("utf-8", "surrogatepass")
+    """The content as the ecosystem's own writer writes it, and as others do.
+
+    The sums are of one copy, and it is not known which writer that is of.
+    """
+    for indent, separators in ((4, (",", ": ")), (None, (", ", ": ")), (None, (",", ":"))):
+        for escaped in (True, False):
+            text = json.dumps(
+                split._asdict(), indent=indent, separators=separators, ensure_ascii=escaped
+            )
+            for end in ("", "\n"):
+                yield (text + end).encode("utf-8", "surrogatepass")
 
 
 def _difference(sizes: tuple[int, ...], document: Document) -> str:

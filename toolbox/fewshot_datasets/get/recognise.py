@@ -56,17 +56,19 @@ def find(tree: Tree, entry: Entry) -> Found:
     """Everything in `tree` that looks like something of the data set."""
     found = Found()
     for folder in tree.folders():
+        is_part = False
         for group, parts in ((found.parts, entry.parts), (found.to_sort, entry.to_sort)):
             for part in parts:
                 for name in _matches(folder, part):
                     found.pictures |= bool(part.holds)
+                    is_part |= not name
                     group.setdefault(part.goal, []).append(tree.path(folder, name))
         for document in entry.documents:
             if document.name in folder.files:
                 path = tree.path(folder, document.name)
                 found.documents.setdefault(document.name, []).append(path)
         for lookalike in entry.lookalikes:
-            if _is(folder, lookalike.named, lookalike.holds):
+            if not is_part and _is(folder, lookalike.named, lookalike.holds):
                 found.lookalikes.append((tree.path(folder), lookalike.because))
     for archive in tree.archives:
         inside = find(_content(archive), entry)
@@ -77,6 +79,16 @@ def find(tree: Tree, entry: Entry) -> Found:
         else:
             found.lookalikes += [(archive, because) for _, because in inside.lookalikes]
     return found
+
+
+def held(archive: Path, entry: Entry) -> set[str]:
+    """The goals and the documents of which an archive holds something; empty if that is not known.
+
+    They are told by the names in it, and by its own: it is not unpacked.
+    """
+    inside = find(_content(archive), entry)
+    goals = {*inside.parts, *inside.documents, *inside.to_sort}
+    return goals | {part.goal for part in entry.parts if _is_packed(archive, part)}
 
 
 def join(several: Iterable[Found]) -> Found:
@@ -116,14 +128,22 @@ def _pictures_in_classes(folder: Path) -> int:
 
 def _is_called_of(archive: Path, entry: Entry) -> bool:
     """Whether an archive, or one in it, has a name that one of this data set has."""
-    name = re.sub(r" ?\(\d+\)", "", archive.name)  # what browsers add to a second download
     remotes = [remote for way in (*entry.ways, entry.by_hand) for remote in way]
-    packed = [pattern for part in entry.parts for pattern in part.packed]
-    return (
-        name in {remote.name or _last(remote.address) for remote in remotes}
-        or any(_matcher(pattern)(name) for pattern in packed)
-        or any(_has(folder, [p]) for folder in _content(archive).folders() for p in packed)
+    names = {remote.name or _last(remote.address) for remote in remotes}
+    return _own_name(archive) in names or any(_is_packed(archive, part) for part in entry.parts)
+
+
+def _is_packed(archive: Path, part: Part) -> bool:
+    """Whether an archive, or one in it, is called as those that hold this part alone."""
+    return any(
+        _matcher(pattern)(_own_name(archive))
+        or any(_has(folder, [pattern]) for folder in _content(archive).folders())
+        for pattern in part.packed
     )
+
+
+def _own_name(archive: Path) -> str:
+    return re.sub(r" ?\(\d+\)", "", archive.name)  # what browsers add to a second download
 
 
 def _last(address: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fewshot_datasets import DatasetError, FewShotDataset
 from fewshot_datasets.check import missing_files
-from fewshot_datasets.files import is_file, is_leftover
+from fewshot_datasets.files import is_file, is_leftover, read_lines
 from fewshot_datasets.splits import Split, read_split
 
 from .catalogue import Document, Entry, Part
@@ -47,9 +47,12 @@ def lacking(entry: Entry, directory: Path) -> Lacking:
             found.blocked = f"{e}. Move it away, and the published one is fetched"
     split = known_split(entry.reader, directory)
     for part in entry.parts:
-        fault = shortfall(part, [directory / part.goal], split, entry.reader)
+        path = directory / part.goal
+        fault = shortfall(part, [path], split, entry.reader)
         if fault and not part.optional:
             found.parts[part.goal] = fault
+        if fault and (surplus(part, path) or (path.exists() and not part.holds)):
+            found.blocked = f"{path} is not the published one: {fault}. Move it away"
     return found
 
 
@@ -80,12 +83,14 @@ def shortfall(
     if not layers:
         return f"no {part.goal}"
     if not part.holds:
-        return "" if any(layer.is_file() for layer in layers) else f"{part.goal} is no file"
+        return _shortfall_of_file(part, layers[0])
     layers = [layer for layer in layers if layer.is_dir()]
     if not layers:
         return f"{part.goal} is no folder"
     if part.images is not None:
         n = len(set().union(*(_images(layer) for layer in layers)))
+        if n > part.images:
+            return f"{n:,} images in {part.goal}, {part.images:,} are right"
         return "" if n == part.images else f"{n:,} of {part.images:,} images in {part.goal}"
     paths = listed(part, split, reader)
     absent = paths
@@ -97,6 +102,23 @@ def shortfall(
         f"{len(absent):,} of {len(paths):,} images that {reader.split_file or 'its lists'} "
         f"{'names' if reader.split_file else 'name'} are not in {part.goal}, such as {absent[0]}"
     )
+
+
+def _shortfall_of_file(part: Part, file: Path) -> str:
+    if not file.is_file():
+        return f"{part.goal} is no file"
+    if part.lines is None:
+        return ""
+    try:
+        n = len(read_lines(file))
+    except DatasetError as e:
+        return str(e)
+    return "" if n == part.lines else f"{n:,} lines in {part.goal}, {part.lines:,} are right"
+
+
+def surplus(part: Part, folder: Path) -> bool:
+    """Whether a folder has more images than are right, so that adding some cannot help."""
+    return part.images is not None and folder.is_dir() and len(_images(folder)) > part.images
 
 
 def listed(part: Part, split: Split | None, reader: type[FewShotDataset]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import textwrap
@@ -139,5 +140,14 @@ def by_hand(entry: Entry, lacks: Lacking, root: Path) -> str:
 def _one_of(what: str, ways: Sequence[Sequence[Remote]]) -> list[str]:
     lines = [f"  {what}, from {'one of' if len(ways) > 1 else ''}".rstrip()]
     for way in ways:
-        lines += [f"    {'  and ' if i else ''}{remote.address}" for i, remote in enumerate(way)]
+        addresses = [browsable(remote.address) for remote in way]
+        lines += [f"    {'  and ' if i else ''}{address}" for i, address in enumerate(addresses)]
     return lines
+
+
+def browsable(address: str) -> str:
+    """The address for a browser, which does not know the hub's own."""
+    hub = re.fullmatch(r"hf://((?:datasets/)?[^/]+/[^/@]+)(?:@([^/]+))?/(.+)", address)
+    if not hub:
+        return address
+    return f"https://huggingface.co/{hub[1]}/resolve/{hub[2] or 'main'}/{hub[3]}"
