@@ -136,6 +136,24 @@ def test_a_file_where_a_folder_belongs_is_named_and_stays(world, tmp_path, capsy
     assert (tmp_path / "dtd").read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_looked_into_stops_its_data_set_alone(
+    world, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "imagenet-adversarial/imagenet-a/n01").mkdir(parents=True)
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("imagenet-a"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert world.get(tmp_path, "imagenet_a", "dtd") == 1
+    text = line(capsys, "imagenet_a is not complete")
+    assert f"cannot read {tmp_path}/imagenet-adversarial/imagenet-a (Permission denied)" in text
+    assert world.is_whole(tmp_path, "dtd")
+
+
 # Disks, rights, interruptions.
 
 
