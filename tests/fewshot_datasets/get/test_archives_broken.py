@@ -126,7 +126,7 @@ def test_a_tower_of_headers_is_refused(put):
 
 
 @BOTH
-def test_unpacking_stops_at_the_space_that_is_free(made, put, tmp_path):
+def test_unpacking_stops_at_its_limit(made, put, tmp_path):
     content = made([("a", bytes(1 << 20)), ("b", bytes(1 << 24))])
     refused(put, content, "more than the 2,000,000 bytes", limit_bytes=2_000_000)
     assert sum(p.stat().st_size for p in (tmp_path / "unpacked").iterdir()) <= 2_000_000
@@ -141,6 +141,12 @@ def test_a_bomb_in_a_bomb_is_stopped(put, tmp_path):
 def test_second_names_count_as_what_they_hold(put):
     links = [(header(f"{i}", kind=tarfile.LNKTYPE, link="a"), b"") for i in range(20)]
     refused(put, raw_tar((header("a", 1000), bytes(1000)), *links), "more than", limit_bytes=9000)
+
+
+def test_more_than_is_free_is_a_full_disk_and_no_fault_of_the_archive(put):
+    with pytest.raises(OSError, match="more is unpacked than the 700 bytes free") as e:
+        put(tar([("a", bytes(400)), ("b", bytes(400))]), free_bytes=700)
+    assert e.value.errno == errno.ENOSPC
 
 
 def test_a_full_disk_is_the_systems_error(put, monkeypatch):

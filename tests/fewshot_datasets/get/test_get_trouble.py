@@ -7,8 +7,11 @@ import os
 import sys
 import threading
 import time
+import zipfile
+from types import SimpleNamespace
 
 import pytest
+from data_server import Behaviour
 from fewshot_datasets.get import getting
 from fewshot_datasets.get.hub import for_browsers
 from filelock import FileLock
@@ -53,6 +56,24 @@ def test_a_file_where_a_folder_belongs_is_named_and_stays(world, tmp_path, capsy
     assert (tmp_path / "dtd").read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_looked_into_stops_its_data_set_alone(
+    world, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "imagenet-adversarial/imagenet-a/n01").mkdir(parents=True)
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("imagenet-a"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert world.get(tmp_path, "imagenet_a", "dtd") == 1
+    text = line(capsys, "imagenet_a is not complete")
+    assert f"cannot read {tmp_path}/imagenet-adversarial/imagenet-a (Permission denied)" in text
+    assert world.is_whole(tmp_path, "dtd")
+
+
 # Disks, rights, interruptions.
 
 
@@ -72,6 +93,42 @@ def test_a_full_disk_is_one_line_and_the_next_call_goes_on(world, tmp_path, caps
     assert world.server.asked("GET", world.ways("food101")[0][0]) == []  # it was whole
 
 
+def test_an_archive_that_unpacks_to_more_than_is_free_is_kept_for_the_next_call(
+    world, tmp_path, capsys, monkeypatch
+):
+    free = SimpleNamespace(free=4000)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda place: free)
+        assert world.get(tmp_path, "food101") == 1
+    assert "more is unpacked than the 4,000 bytes free" in line(capsys, "food101 is not complete")
+    assert not (tmp_path / ".get/food101/unpacked").exists()
+    assert not world.server.asked("GET", world.ways("food101")[1][0])  # another has no more room
+    world.server.requests.clear()
+    assert world.get(tmp_path, "food101") == 0 and world.is_whole(tmp_path, "food101")
+    assert world.server.asked("GET", world.ways("food101")[0][0]) == []
+
+
+def test_a_bomb_leads_to_the_next_source(world, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(getting, "SMALL", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("food-101/images/apple_pie/0.jpg", bytes(1 << 21))
+    content = (tmp_path / "bomb.zip").read_bytes()
+    world.fail(world.ways("food101")[0], Behaviour(content=content))
+    assert world.get(tmp_path / "data", "food101") == 0
+    assert "food101.zip: it unpacks to more than the 1,048,576 bytes" in capsys.readouterr().out
+    assert world.is_whole(tmp_path / "data", "food101")
+
+
+def test_a_copy_for_which_there_is_no_room_names_the_place(world, tmp_path, capsys, monkeypatch):
+    def full(source, goal):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), source, None, goal)
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    words = ["--from", str(world.root), "--link", "copy", "--offline"]
+    assert world.get(tmp_path, "fgvc_aircraft", *words) == 1
+    assert f" to {tmp_path}/.get/" in line(capsys, "fgvc_aircraft is not complete")
+
+
 def test_a_root_that_cannot_be_made_is_one_line(world, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert world.get(tmp_path / "file/data", "dtd") == 1
@@ -87,7 +144,9 @@ def test_an_interruption_is_one_line_and_leaves_nothing_half_made(
 
     with monkeypatch.context() as patch:
         patch.setattr(getting, "unpack", interrupted)
-        assert world.get(tmp_path, "food101") == 130
+        with pytest.raises(SystemExit) as ended:
+            world.get(tmp_path, "food101")
+    assert ended.value.code == 130
     assert "goes on where it stopped" in line(capsys, "interrupted")
     assert not list(tmp_path.rglob("half"))
     assert world.get(tmp_path, "food101") == 0 and world.is_whole(tmp_path, "food101")

@@ -414,3 +414,12 @@ def test_a_disk_that_is_full_is_an_error_of_the_disk(server, get, monkeypatch):
     with pytest.raises(OSError, match="No space") as caught:
         get()
     assert type(caught.value) is OSError
+
+
+@pytest.mark.parametrize("note", [{"etag": 5}, {"modified": ["x"]}, {"length": "9"}])
+def test_a_damaged_note_of_what_was_begun_begins_anew(note, server, get, begin, tmp_path):
+    begin()
+    path = tmp_path / "got/x.zip.part.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | note))
+    assert get().read_bytes() == CONTENT
+    assert ranges(server) == [""]

@@ -23,6 +23,7 @@ from fewshot_datasets.files import say
 from fewshot_datasets.findings import table
 
 from .catalogue import Entry, Remote, load_catalogue
+from .ending import in_one_line
 from .errors import GetError
 from .getting import Getting, Wishes
 from .network import probe, reachable
@@ -31,22 +32,18 @@ from .state import Lacking, lacking
 from .tables import Task, amount, by_hand, plan
 from .tree import Tree
 
-INTERRUPTED = 128 + 2  # exit status, as shells have it
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    try:
-        return _run(args)
-    except DatasetError as e:
-        parser.exit(2, f"error: {e}\n")
-    except ValueError as e:
-        parser.error(str(e))
-    except KeyboardInterrupt:
-        say("interrupted: the same command goes on where it stopped")
-        return INTERRUPTED
+    """The command; returns its exit status, or exits with that of a signal."""
+    with in_one_line():
+        parser = _parser()
+        args = parser.parse_args(argv)
+        try:
+            return _run(args)
+        except DatasetError as e:
+            parser.exit(2, f"error: {e}\n")
+        except ValueError as e:
+            parser.error(str(e))
 
 
 def _parser() -> Parser:

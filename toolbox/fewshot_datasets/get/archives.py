@@ -82,6 +82,7 @@ def unpack(
     folder: Path,
     advance: Callable[[int], None] | None = None,
     limit_bytes: int | None = None,
+    free_bytes: int | None = None,
 ) -> None:
     """Unpack an archive into an existing empty folder, and archives in it into folders beside them.
 
@@ -93,7 +94,8 @@ def unpack(
     unpacked. An archive in the archive, `STEM.tar`, becomes the folder `STEM`, or `STEM.unpacked`
     if there is one; archives in that stay archives.
 
-    Raises SourceError, which names the archive and the member; OSError of a full disk and the like.
+    Raises SourceError, which names the archive and the member; OSError of a full disk and the like,
+    and for more than `free_bytes` of content.
     """
     used, size = 0, path.stat().st_size
 
@@ -107,7 +109,11 @@ def unpack(
     if any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty")
     with path.open("rb", buffering=0) as file, faults(str(path), SourceError):
-        _fill(NewFolder(folder, Allowance(limit_bytes)), buffered(file, count), nested=True)
+        _fill(
+            NewFolder(folder, Allowance(limit_bytes, free_bytes)),
+            buffered(file, count),
+            nested=True,
+        )
     count(size - used)
 
 

@@ -7,13 +7,11 @@ looks at what came in each window; no process of its own is needed, and Ctrl-C a
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fewshot_datasets.files import counted, say
+from fewshot_datasets.files import say
 
 from . import session as limits
 from .catalogue import Remote
@@ -110,7 +108,7 @@ def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
                 note(total)
             progress.move(done, total)
 
-        with _watched(lambda: progress.done) as cancel:
+        with limits.watched(lambda: progress.done) as slow:
             try:
                 gdown.download(
                     url=remote.address,
@@ -121,13 +119,10 @@ def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
                     timeout=(limits.CONNECT, limits.READ),
                     retries=limits.TRIES - 1,
                     progress=advance,
-                    cancel=cancel,
+                    cancel=slow,
                 )
             except gdown.exceptions.DownloadCancelled as e:
-                slow = (
-                    f"too slow, fewer than {counted(limits.LEAST, 'byte')} in {limits.WINDOW:g} s"
-                )
-                raise SourceError(f"{remote.address}: {slow}; what came is kept") from e
+                raise SourceError(f"{remote.address}: {limits.too_slow()}") from e
             except RequestException as e:
                 raise SourceError(f"{remote.address}: {reason(e)}") from e
             except (OSError, _ChangedError, gdown.exceptions.DownloadError):
@@ -135,28 +130,6 @@ def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
             except Exception as e:  # of an answer that is no drive's
                 text = f"gdown cannot read the answer ({type(e).__name__}: {reason(e)})"
                 raise SourceError(f"{remote.address}: {text}") from e
-
-
-@contextmanager
-def _watched(done: Callable[[], int]) -> Iterator[threading.Event]:
-    """An event that is set as soon as a window brings fewer bytes than LEAST."""
-    cancel, over = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        before = done()
-        while not over.wait(limits.WINDOW):
-            if done() - before < limits.LEAST:
-                cancel.set()
-                return
-            before = done()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield cancel
-    finally:
-        over.set()
-        thread.join()
 
 
 def why(error: Exception) -> str:

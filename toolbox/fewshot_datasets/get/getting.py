@@ -25,6 +25,8 @@ from .tree import Tree
 from .workshop import Workshop
 
 RECORD = "fetched.json"  # in a data set's directory: what was fetched, from where, with its sums
+# What unpacks to more bytes than SMALL, and to more than DENSEST times its size, is a bomb.
+SMALL, DENSEST = 1 << 30, 100
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Getting:
             if not self.lacks:
                 self.placing.say("is there already")
                 if self.workshop.folder.exists():  # of a call that was killed at its very end
-                    with self.workshop.opened():
+                    with suppress(GetError, OSError), self.workshop.opened():
                         self.workshop.forget_downloads()
                 return self.lacks
             with self.workshop.opened():
@@ -70,7 +72,8 @@ class Getting:
                 if not self.lacks:
                     self.workshop.forget_downloads()
         except OSError as e:
-            place = f": {e.filename}" if e.filename else f", below {self.wishes.root}"
+            places = [str(place) for place in (e.filename, e.filename2) if place]
+            place = f": {' to '.join(places)}" if places else f", below {self.wishes.root}"
             raise GetError(f"{e.strerror or e}{place}") from e
         return self.lacks
 
@@ -177,10 +180,11 @@ class Getting:
         return f"{names}: holds nothing that {self.entry.name} lacks ({self.lacks})"
 
     def _unpack(self, archive: Path) -> None:
-        free = shutil.disk_usage(self.workshop.folder).free
-        with Progress(f"unpack {archive.name}", archive.stat().st_size) as progress:
+        free, size = shutil.disk_usage(self.workshop.folder).free, archive.stat().st_size
+        most = max(SMALL, DENSEST * size)
+        with Progress(f"unpack {archive.name}", size) as progress:
             room = self.workshop.room(*part_of_class(self.entry, archive), stem_of(archive))
-            unpack(archive, room, progress.advance, limit_bytes=free)
+            unpack(archive, room, progress.advance, limit_bytes=most, free_bytes=free)
 
     def _record(self, files: Sequence[Path]) -> None:
         """Keep in the data set's directory where what was fetched came from, with its sums."""

@@ -86,7 +86,10 @@ def _ask(remote: Remote) -> tuple[Any, str]:
             revision=spec["revision"],
             endpoint=endpoint(),
         )
-        found = hub.get_hf_file_metadata(url, timeout=limits.CONNECT, endpoint=endpoint())
+        found = limits.within(
+            limits.WINDOW,
+            lambda: hub.get_hf_file_metadata(url, timeout=limits.CONNECT, endpoint=endpoint()),
+        )
     except Exception as e:  # its own, httpx's and those of what httpx uses
         raise SourceError(f"{remote.address}: {_why(e)}") from e
     if found.commit_hash is None or found.etag is None:

@@ -30,17 +30,24 @@ def path_of(root: Path, name: str) -> Path:
 
 
 class Allowance:
-    """How many bytes may still be written; None is any number."""
+    """How many bytes may be written: what an archive is trusted with, and what the disk has.
 
-    def __init__(self, limit: int | None) -> None:
-        self.limit, self.left = limit, limit
+    None is any number.
+    """
+
+    def __init__(self, limit: int | None, free: int | None = None) -> None:
+        self.limit, self.free, self.spent = limit, free, 0
 
     def spend(self, n: int) -> None:
-        """Raises Refused if fewer than `n` bytes are left."""
-        if self.left is not None:
-            self.left -= n
-            if self.left < 0:
-                raise Refused(f"it unpacks to more than the {self.limit:,} bytes that are free")
+        """Raises Refused beyond the limit, and the OSError of a full disk beyond what is free."""
+        self.spent += n
+        if self.limit is not None and self.spent > self.limit:
+            raise Refused(f"it unpacks to more than the {self.limit:,} bytes that it may have")
+        if self.free is not None and self.spent > self.free:
+            full = (
+                f"{os.strerror(errno.ENOSPC)}: more is unpacked than the {self.free:,} bytes free"
+            )
+            raise OSError(errno.ENOSPC, full)
 
 
 class NewFolder:

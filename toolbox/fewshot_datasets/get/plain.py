@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from .progress import Progress
 from .session import open_session, reason, shown
 
 _CHUNK = 1 << 18
-_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.ASCII)
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+_BUSY, _ASKED = {429, 502, 503, 504}, 3  # statuses that pass, and how often they are taken so
 
 
 class StatusError(SourceError):
@@ -48,6 +50,11 @@ class _File:
     etag: str = ""
     modified: str = ""
     length: int | None = None
+
+    def is_sound(self) -> bool:
+        """Whether these are the types that were written; a disk may keep anything."""
+        texts = all(isinstance(text, str) for text in (self.key, self.etag, self.modified))
+        return texts and (self.length is None or type(self.length) is int)
 
     def differs(self, other: _File) -> bool:
         pairs = zip(asdict(self).values(), asdict(other).values(), strict=True)
@@ -110,7 +117,7 @@ class _Download:
     ) -> None:
         self.session, self.address, self.part = session, address, part
         self.name, self.key, self.size = name, key, size
-        self.came = self.anew = 0
+        self.came = self.anew = self.busy = 0
 
     def go_on(self) -> None:
         """One request for what is missing; _CutError or RequestException if more is needed."""
@@ -123,8 +130,7 @@ class _Download:
             strong = "" if begun.etag.startswith("W/") else begun.etag
             if strong or begun.modified:
                 wanted["If-Range"] = strong or begun.modified
-        times = (limits.CONNECT, limits.READ)
-        with self.session.get(self.address, headers=wanted, stream=True, timeout=times) as answer:
+        with self._ask(wanted) as answer, self._in_time(answer):
             now = self._of(answer)
             at = self._place(answer, begun, now, done)
             if answer.status_code == 416:  # nothing is missing
@@ -138,11 +144,38 @@ class _Download:
                     notes_of(self.part).write_text(json.dumps(asdict(now)), encoding="utf-8")
                 self._copy(answer, first, file, at, now.length)
 
+    def _ask(self, headers: Mapping[str, str]) -> Any:
+        """The answer, of whose body nothing is read; RequestException if there is none."""
+        from requests import RequestException
+
+        times = (limits.CONNECT, limits.READ)
+        try:
+            return limits.within(
+                limits.WINDOW,
+                lambda: self.session.get(self.address, headers=headers, stream=True, timeout=times),
+            )
+        except RequestException:
+            raise
+        except (TimeoutError, ValueError) as e:  # the latter of a redirect to what is no address
+            raise SourceError(f"{shown(self.address)}: {reason(e)}") from e
+
+    @contextlib.contextmanager
+    def _in_time(self, answer: Any) -> Iterator[None]:
+        """SourceError if the body comes too slowly."""
+        with limits.watched(lambda: self.came, answer.raw.shutdown) as slow:
+            try:
+                yield
+            except _CutError:
+                if not slow.is_set():
+                    raise
+            if slow.is_set():  # what came is cut, even if it does not show
+                raise SourceError(f"{shown(self.address)}: {limits.too_slow()}")
+
     def _begun(self) -> tuple[_File, int]:
         """What was begun, and how many bytes of it are there: 0 if they are of something else."""
         with contextlib.suppress(OSError, ValueError, TypeError):
             begun = _File(**json.loads(notes_of(self.part).read_text(encoding="utf-8")))
-            if begun.key == self.key:
+            if begun.key == self.key and begun.is_sound():
                 done = _size(self.part)
                 return begun, done if done <= (begun.length or done) else 0
         return _File(self.key), 0
@@ -151,7 +184,7 @@ class _Download:
         total = _header(answer, "Content-Length") if answer.status_code == 200 else ""
         if span := _RANGE.fullmatch(_header(answer, "Content-Range")):
             total = span[3]
-        length = int(total) if total.isdigit() else None
+        length = int(total) if _LENGTH.fullmatch(total) else None
         tag, modified = _header(answer, "ETag"), _header(answer, "Last-Modified")
         return _File(self.key, tag, modified, length)
 
@@ -162,6 +195,9 @@ class _Download:
             return 0
         if not done or status not in (206, 416):
             words = f"status {status} ({answer.reason})" if answer.reason else f"status {status}"
+            self.busy += 1
+            if status in _BUSY and self.busy < _ASKED:
+                raise _CutError(words)
             raise StatusError(f"{shown(self.address)}: {words}", status)
         span = _RANGE.fullmatch(_header(answer, "Content-Range"))
         begins = span is not None and span[1] == str(done)
@@ -199,21 +235,15 @@ class _Download:
 
     def _copy(self, answer: Any, piece: bytes, file: Any, done: int, total: int | None) -> None:
         total = self.size if total is None else total
-        since, came = time.monotonic(), 0
         with Progress(f"fetch {self.name}", total, done) as progress:
             while piece:
                 file.write(piece)
-                done, came = done + len(piece), came + len(piece)
+                done += len(piece)
                 self.came += len(piece)
                 progress.advance(len(piece))
                 if total is not None and done > total:
                     file.truncate(0)
                     raise SourceError(f"{shown(self.address)}: more than {total:,} bytes came")
-                if time.monotonic() - since >= limits.WINDOW:
-                    if came < limits.LEAST:
-                        slow = f"too slow, {counted(came, 'byte')} in {limits.WINDOW:g} s"
-                        raise SourceError(f"{shown(self.address)}: {slow}; what came is kept")
-                    since, came = time.monotonic(), 0
                 piece = self._read(answer)
             if total is not None and done < total:
                 raise _CutError(f"cut after {done:,} of {total:,} bytes")

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import queue
 import re
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
+
+from fewshot_datasets.files import counted
 
 from .libraries import library
 
 CONNECT = 8.0  # seconds for a connection
 READ = 30.0  # seconds between two pieces
-WINDOW = 60.0  # seconds in which a source has to bring LEAST bytes, else it is given up
+WINDOW = 60.0  # seconds in which a source has to answer, then to bring LEAST bytes, or is given up
 LEAST = 500_000
 TRIES = 5  # requests without LEAST bytes, one after the other, before a source is given up
 PAUSE = 1.0  # seconds before the second of them; then twice as long each time
 
+T = TypeVar("T")
+
 
 def open_session(purpose: str) -> Any:
-    """A `requests.Session` that asks for bytes as they are, and asks busy servers again."""
+    """A `requests.Session` that asks for bytes as they are, and reads none that come unasked."""
     requests = library("requests", purpose)
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
@@ -25,19 +33,76 @@ def open_session(purpose: str) -> Any:
     session = requests.Session()
     session.max_redirects = 10
     session.headers.update({"User-Agent": "fewshot_datasets.get", "Accept-Encoding": "identity"})
-    retries = Retry(
-        connect=1,
-        read=0,
-        other=0,
-        status=2,
-        status_forcelist=[429, 502, 503, 504],
-        backoff_factor=PAUSE / 2,
-        respect_retry_after_header=False,  # it may ask for hours
-        raise_on_status=False,
-    )
+    # Before it asks again, urllib3 would read all that comes with a status, and requests all that
+    # comes with a redirect, into memory and without an end.
+    retries = Retry(connect=1, read=0, other=0, respect_retry_after_header=False)
+    session.hooks["response"].append(_close_redirect)
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retries))
     return session
+
+
+def _close_redirect(answer: Any, **_: Any) -> None:
+    if answer.is_redirect:
+        answer.close()
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` returns or raises; TimeoutError if it takes longer, and then it is left alone.
+
+    Limits of sockets are for each piece: a server that sends a letter now and then never meets one.
+    """
+    answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((call(), None))
+        except BaseException as e:
+            answers.put((None, e))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        value, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    result: T = value
+    return result
+
+
+@contextmanager
+def watched(
+    done: Callable[[], int], stop: Callable[[], object] = lambda: None
+) -> Iterator[threading.Event]:
+    """An event that is set, and `stop` called, as soon as a window brings fewer bytes than LEAST.
+
+    `done` says how many bytes there are.
+    """
+    slow, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        before = done()
+        while not over.wait(WINDOW):
+            if done() - before < LEAST:
+                slow.set()
+                with suppress(OSError, ValueError, RuntimeError):  # it has ended meanwhile
+                    stop()
+                return
+            before = done()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield slow
+    finally:
+        over.set()
+        thread.join()
+
+
+def too_slow() -> str:
+    """What is said of a source that `watched` has ended."""
+    return f"too slow, fewer than {counted(LEAST, 'byte')} in {WINDOW:g} s; what came is kept"
 
 
 def shown(address: str) -> str:

@@ -38,8 +38,19 @@ class Lacking:
 
 
 def lacking(entry: Entry, directory: Path) -> Lacking:
-    """What the data set's `directory` lacks; a document there that is another one blocks it."""
+    """What the data set's `directory` lacks.
+
+    A document there that is another one blocks it, and a folder that cannot be looked into.
+    """
     found = Lacking()
+    try:
+        _look(found, entry, directory)
+    except OSError as e:
+        found.blocked = f"cannot read {e.filename or directory} ({e.strerror or e})"
+    return found
+
+
+def _look(found: Lacking, entry: Entry, directory: Path) -> None:
     for document in entry.documents:
         path = directory / document.name
         if not os.path.lexists(path):
@@ -57,7 +68,6 @@ def lacking(entry: Entry, directory: Path) -> Lacking:
             found.parts[part.goal] = fault
         if fault and (surplus(part, path) or (path.exists() and not part.holds)):
             found.blocked = f"{path} is not the published one: {fault}. Move it away"
-    return found
 
 
 def known_split(reader: type[FewShotDataset], *directories: Path) -> Split | None:
