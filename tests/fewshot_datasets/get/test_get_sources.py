@@ -93,6 +93,12 @@ def test_a_picture_at_hand_that_cannot_be_read_leads_to_the_next_source(
     assert "banded_0001.jpg cannot be read (Permission denied)" in line(capsys, "not used")
 
 
+def test_of_an_archive_at_hand_no_sum_is_computed(world, tmp_path):
+    archive = world.server.folder / world.ways("dtd")[0][0]
+    assert world.get(tmp_path, "dtd", "--offline", "--from", str(archive)) == 0
+    assert sorted(os.listdir(tmp_path / "dtd")) == ["images", "split_zhou_DescribableTextures.json"]
+
+
 def test_a_record_that_is_none_is_written_anew(world, tmp_path):
     (tmp_path / "dtd").mkdir()
     (tmp_path / "dtd/fetched.json").write_text("mine")

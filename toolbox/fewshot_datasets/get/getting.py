@@ -171,7 +171,9 @@ class Getting:
                 if str(self.lacks) == lacked:
                     said = len(self.placing.failures) > refused
                     raise SourceError("" if said else self._no_help(archives))
-                self._record(archives)
+                # A second pass over ImageNet's archives would take as long as unpacking them.
+                at_hand = self.wishes.found.archives
+                self._record([archive for archive in archives if archive not in at_hand])
         finally:
             self.workshop.clear()
 
@@ -188,6 +190,8 @@ class Getting:
 
     def _record(self, files: Sequence[Path]) -> None:
         """Keep in the data set's directory where what was fetched came from, with its sums."""
+        if not files:
+            return
         path = self.goal / RECORD
         records = []
         with suppress(DatasetError, TypeError):  # there is none, or it is none of ours
