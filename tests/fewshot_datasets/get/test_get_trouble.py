@@ -180,7 +180,9 @@ def test_an_archive_that_unpacks_to_more_than_is_free_is_kept_for_the_next_call(
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda place: free)
         assert world.get(tmp_path, "food101") == 1
-    assert "more is unpacked than the 4,000 bytes free" in line(capsys, "food101 is not complete")
+    text = line(capsys, "food101 is not complete")
+    assert "more is unpacked than the 4,000 bytes free" in text
+    assert f" kB that were fetched are kept in {tmp_path}/.get/food101/downloads" in text
     assert not (tmp_path / ".get/food101/unpacked").exists()
     assert not world.server.asked("GET", world.ways("food101")[1][0])  # another has no more room
     world.server.requests.clear()
@@ -309,6 +311,15 @@ def test_a_given_split_file_serves(world, tmp_path):
     words = ["--source", str(split), "--source", str(archive), "--offline"]
     assert world.get(tmp_path, "dtd", *words) == 0
     assert world.is_whole(tmp_path, "dtd")
+
+
+def test_a_given_file_that_is_neither_archive_nor_split_is_said_to_be_neither(
+    world, tmp_path, capsys
+):
+    (tmp_path / "dtd.tar.gz").write_bytes(b"\x1f\x8b and nothing more")
+    words = ["--source", str(tmp_path / "dtd.tar.gz"), "--offline"]
+    assert world.get(tmp_path / "data", "dtd", *words) == 1
+    assert "dtd.tar.gz is no archive, and " in line(capsys, "not used")
 
 
 def test_a_given_source_that_fails_is_not_replaced_in_silence(world, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from .fetch import discard, fetch, fetched
 from .imagenet_val import place_val
 from .new_folder import stem_of
 from .place import merge, place
-from .progress import Progress
+from .progress import Progress, shown_size
 from .published import verify
 from .recognise import Found, find, join, most_complete_first
 from .state import Lacking, known_split, lacking, shortfall
@@ -90,8 +91,14 @@ class Getting:
         except OSError as e:
             places = [str(place) for place in (e.filename, e.filename2) if place]
             place = f": {' to '.join(places)}" if places else f", below {self.wishes.root}"
-            raise GetError(f"{self.entry.name}: {e.strerror or e}{place}") from e
+            raise GetError(f"{self.entry.name}: {e.strerror or e}{place}{self._kept(e)}") from e
         return self.outcome
+
+    def _kept(self, error: OSError) -> str:
+        """Of a full disk: what of it is kept where nobody looks, for the next call."""
+        kept = self.workshop.kept() if error.errno in (errno.ENOSPC, errno.EDQUOT) else 0
+        text = f"; {shown_size(kept)} that were fetched are kept in {self.workshop.downloads}"
+        return text if kept else ""
 
     def _look(self) -> None:
         self.outcome.lacks = lacking(self.entry, self.goal)
@@ -193,7 +200,10 @@ class Getting:
     def _take_document_file(self, path: Path) -> None:
         if not self.lacks.documents:
             raise SourceError(f"{path.name} is no archive")
-        self._take_document(self.lacks.documents[0], path)
+        try:
+            self._take_document(self.lacks.documents[0], path)
+        except SourceError as e:
+            raise SourceError(f"{path.name} is no archive, and {e}") from e
 
     def _take_document(self, document: Document, path: Path) -> None:
         remark = verify(path, document)
