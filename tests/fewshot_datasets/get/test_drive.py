@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import pytest
 from data_server import Behaviour, serve
@@ -172,6 +173,17 @@ def test_a_trickle_ends_the_source_and_is_kept(server, tmp_path, monkeypatch):
     server.behaviour[FILE] = Behaviour(trickle=0.02)
     assert "too slow" in refusal(tmp_path)
     assert sum(os.path.getsize(tmp_path / "got" / n) for n in left(tmp_path)) > 1_000_000
+
+
+def test_a_library_that_does_not_come_back_is_left_alone(server, tmp_path, monkeypatch):
+    """As gdown does not from headers that come a letter at a time."""
+    monkeypatch.setattr(session, "WINDOW", 0.2)
+    monkeypatch.setattr(session, "GRACE", 0.2)
+    over = threading.Event()
+    monkeypatch.setattr("gdown.download", lambda **_: over.wait(20))
+    assert "too slow" in refusal(tmp_path)
+    assert not over.is_set()
+    over.set()
 
 
 def test_a_trickle_after_a_fast_beginning_ends_the_source(server, tmp_path, monkeypatch):

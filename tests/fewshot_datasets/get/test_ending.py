@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from fewshot_datasets.get import __main__ as command
@@ -14,6 +15,17 @@ from fewshot_datasets.get.ending import SIGNALS, in_one_line
 from worlds import World
 
 
+@pytest.fixture
+def usual() -> Iterator[None]:
+    """Signals as a command in the foreground has them; a job in the background ignores Ctrl-C."""
+    ways = dict.fromkeys(SIGNALS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, way) for number, way in ways.items()}
+    yield
+    for number, way in before.items():
+        signal.signal(number, way)
+
+
+@pytest.mark.usefixtures("usual")
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_is_one_line_after_all_was_closed(number, capfd):
     before = [signal.getsignal(each) for each in SIGNALS]
@@ -33,6 +45,7 @@ def test_the_second_signal_does_not_wait_for_what_is_closed():
     code = """if True:
         import os, signal, time
         from fewshot_datasets.get.ending import in_one_line
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with in_one_line():
             try:
                 os.kill(os.getpid(), signal.SIGINT)

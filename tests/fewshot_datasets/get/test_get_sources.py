@@ -39,6 +39,15 @@ def test_a_given_split_file_serves(world, tmp_path):
     assert world.is_whole(tmp_path, "dtd")
 
 
+def test_a_given_file_that_is_neither_archive_nor_split_is_said_to_be_neither(
+    world, tmp_path, capsys
+):
+    (tmp_path / "dtd.tar.gz").write_bytes(b"\x1f\x8b and nothing more")
+    words = ["--source", str(tmp_path / "dtd.tar.gz"), "--offline"]
+    assert world.get(tmp_path / "data", "dtd", *words) == 1
+    assert "dtd.tar.gz is no archive, and " in line(capsys, "not used")
+
+
 def test_a_given_source_that_fails_is_not_replaced_in_silence(world, tmp_path, capsys):
     assert world.get(tmp_path, "dtd", "--source", world.server.address("nothing.zip")) == 1
     out = capsys.readouterr().out

@@ -100,7 +100,9 @@ def test_an_archive_that_unpacks_to_more_than_is_free_is_kept_for_the_next_call(
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda place: free)
         assert world.get(tmp_path, "food101") == 1
-    assert "more is unpacked than the 4,000 bytes free" in line(capsys, "food101 is not complete")
+    text = line(capsys, "food101 is not complete")
+    assert "more is unpacked than the 4,000 bytes free" in text
+    assert f" kB that were fetched are kept in {tmp_path}/.get/food101/downloads" in text
     assert not (tmp_path / ".get/food101/unpacked").exists()
     assert not world.server.asked("GET", world.ways("food101")[1][0])  # another has no more room
     world.server.requests.clear()

@@ -1,7 +1,8 @@
 """Files of Google Drive, through `gdown`: it knows the drive's pages, and goes on by ranges.
 
 gdown waits for as long as bytes trickle. Its `cancel` event ends that from a thread of ours which
-looks at what came in each window; no process of its own is needed, and Ctrl-C arrives as anywhere.
+looks at what came in each window; where it does not look at the event, in what stands before the
+bytes, it is left alone in a thread, and Ctrl-C arrives as anywhere.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
             progress.move(done, total)
 
         with limits.watched(lambda: progress.done) as slow:
-            try:
+
+            def download() -> None:
                 gdown.download(
                     url=remote.address,
                     output=str(part),
@@ -121,7 +123,10 @@ def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
                     progress=advance,
                     cancel=slow,
                 )
-            except gdown.exceptions.DownloadCancelled as e:
+
+            try:
+                limits.within(limits.GRACE, download, after=slow)
+            except (gdown.exceptions.DownloadCancelled, TimeoutError) as e:
                 raise SourceError(f"{remote.address}: {limits.too_slow()}") from e
             except RequestException as e:
                 raise SourceError(f"{remote.address}: {reason(e)}") from e
@@ -130,6 +135,8 @@ def _download(gdown: Any, remote: Remote, part: Path, name: str) -> None:
             except Exception as e:  # of an answer that is no drive's
                 text = f"gdown cannot read the answer ({type(e).__name__}: {reason(e)})"
                 raise SourceError(f"{remote.address}: {text}") from e
+            finally:
+                slow.set()  # gdown writes nothing more
 
 
 def why(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from .errors import GetError, SourceError
 from .fetch import discard, fetch, fetched, transport
 from .new_folder import stem_of
 from .placing import SORTED, Placing, serving
-from .progress import Progress
+from .progress import Progress, shown_size
 from .recognise import Found, find, held, part_of_class, together
 from .session import shown
 from .state import Lacking
@@ -74,8 +75,14 @@ class Getting:
         except OSError as e:
             places = [str(place) for place in (e.filename, e.filename2) if place]
             place = f": {' to '.join(places)}" if places else f", below {self.wishes.root}"
-            raise GetError(f"{e.strerror or e}{place}") from e
+            raise GetError(f"{e.strerror or e}{place}{self._kept(e)}") from e
         return self.lacks
+
+    def _kept(self, error: OSError) -> str:
+        """Of a full disk: what of it is kept where nobody looks, for the next call."""
+        kept = self.workshop.kept() if error.errno in (errno.ENOSPC, errno.EDQUOT) else 0
+        text = f"; {shown_size(kept)} that were fetched are kept in {self.workshop.downloads}"
+        return text if kept else ""
 
     def _from_what_is_at_hand(self) -> None:
         found = self.wishes.found
@@ -202,4 +209,7 @@ class Getting:
     def _take_document_file(self, path: Path) -> None:
         if not self.lacks.documents:
             raise SourceError(f"{path.name} is no archive")
-        self.placing.take_document(self.lacks.documents[0], path)
+        try:
+            self.placing.take_document(self.lacks.documents[0], path)
+        except SourceError as e:
+            raise SourceError(f"{path.name} is no archive, and {e}") from e

@@ -18,9 +18,11 @@ CONNECT = 8.0  # seconds for a connection
 READ = 30.0  # seconds between two pieces
 WINDOW = 60.0  # seconds in which a source has to answer, then to bring LEAST bytes, or is given up
 LEAST = 500_000
+GRACE = 10.0  # seconds that a library has to end what was given up
 TRIES = 5  # requests without LEAST bytes, one after the other, before a source is given up
 PAUSE = 1.0  # seconds before the second of them; then twice as long each time
 
+_LOOK = 0.05  # seconds between two looks at what is waited for
 T = TypeVar("T")
 
 
@@ -47,10 +49,11 @@ def _close_redirect(answer: Any, **_: Any) -> None:
         answer.close()
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
+def within(seconds: float, call: Callable[[], T], after: threading.Event | None = None) -> T:
     """What `call` returns or raises; TimeoutError if it takes longer, and then it is left alone.
 
-    Limits of sockets are for each piece: a server that sends a letter now and then never meets one.
+    The time begins with the event `after`, if there is one. Limits of sockets are for each piece:
+    a server that sends a letter now and then never meets one.
     """
     answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
@@ -61,6 +64,8 @@ def within(seconds: float, call: Callable[[], T]) -> T:
             answers.put((None, e))
 
     threading.Thread(target=run, daemon=True).start()
+    while after is not None and answers.empty() and not after.wait(_LOOK):
+        pass
     try:
         value, error = answers.get(timeout=seconds)
     except queue.Empty:

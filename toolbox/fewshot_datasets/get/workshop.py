@@ -69,6 +69,12 @@ class Workshop:
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
 
+    def kept(self) -> int:
+        """Bytes that were fetched, whole or in part, and are kept for the next call."""
+        with suppress(OSError):
+            return sum(path.stat().st_size for path in self.downloads.iterdir())
+        return 0
+
     def forget_downloads(self) -> None:
         """Remove the archives: what they held is in place."""
         shutil.rmtree(self.downloads, ignore_errors=True)
