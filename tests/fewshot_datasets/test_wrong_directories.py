@@ -26,6 +26,14 @@ def test_a_missing_image_directory_is_named(config, tmp_path, load):
         load(config, tmp_path)
 
 
+def test_a_missing_image_is_named_with_what_gets_it(pets, load):
+    image = next((pets / "oxford_pets/images").iterdir())
+    image.unlink()
+    with pytest.raises(DatasetError, match=f"missing image {image}") as e:
+        load("oxford_pets", pets)
+    assert READERS["oxford_pets"].get_command(pets) in str(e.value)
+
+
 # A raw annotation file of each data set that needs one.
 ANNOTATIONS = {
     "oxford_pets": "annotations/test.txt",

@@ -54,9 +54,12 @@ class FewShotDataset(DatasetBase):
             )
             split = fewshot.take_subset(split, subset)
 
-        test = self._data(split.test, image_dir, "test")
-        train = test if self.test_only else self._data(split.train, image_dir, "train")
-        val = test if self.val_is_test else self._data(split.val, image_dir, "val")
+        try:
+            test = self._data(split.test, image_dir, "test")
+            train = test if self.test_only else self._data(split.train, image_dir, "train")
+            val = test if self.val_is_test else self._data(split.val, image_dir, "val")
+        except DatasetError as e:
+            raise DatasetError(f"{e}. {self.hints(directory.parent)}") from e
         super().__init__(train_x=train, val=val or None, test=test)
 
     @classmethod

@@ -13,25 +13,20 @@ drive/ID. The keys of `behaviour` are the same names.
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import os
 import re
 import ssl
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import trustme
+from drive_certificate import authority
 
-DRIVES = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
 COMMIT = "c" * 40
 _HUB = re.compile(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _CONFIRM = """<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head>
@@ -134,16 +129,6 @@ def serve(folder: Path) -> Iterator[DataServer]:
         http.shutdown()
         http.server_close()
         thread.join()
-
-
-@cache
-def authority() -> tuple[trustme.LeafCert, Path]:
-    """The drives' certificate, and a file of the authority that vouches for it."""
-    made = trustme.CA()
-    with tempfile.NamedTemporaryFile(suffix=".pem", delete=False) as file:
-        file.write(made.cert_pem.bytes())
-    atexit.register(os.remove, file.name)
-    return made.issue_cert(*DRIVES), Path(file.name)
 
 
 def _name(request: Request) -> str:

@@ -21,6 +21,7 @@ from fewshot_datasets.splits import relative_path
 
 BUFFER = 1 << 20  # bytes; a whole block of bzip2 has to fit, for what it holds to be seen
 MAX_READ = 1 << 22  # bytes of a tar at once
+MAX_HEADERS = 64  # reads for the headers of one member of a tar; long names take a handful
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -166,6 +167,7 @@ class _Forward:
     def __init__(self, data: Any) -> None:
         self._data, self._position = data, 0
         self.last = b""
+        self.headers: int | None = MAX_HEADERS  # reads that are left; None: any number
 
     def seekable(self) -> bool:
         return False
@@ -176,6 +178,13 @@ class _Forward:
     def read(self, n: int = -1) -> bytes:
         if not 0 <= n <= MAX_READ:  # a header's own length would be taken on trust
             raise tarfile.ReadError(f"a header declares {n:,} bytes")
+        if self.headers is not None:  # TarFile would read a tower of headers by recursion
+            self.headers -= 1
+            if self.headers < 0:
+                raise tarfile.ReadError(f"more than {MAX_HEADERS} headers of one member")
+        return self._take(n)
+
+    def _take(self, n: int) -> bytes:
         self.last = self._data.read(n)
         self._position += len(self.last)
         return self.last
@@ -189,7 +198,7 @@ class _Forward:
             except OSError as e:  # further than files reach
                 raise tarfile.ReadError(f"a header points to byte {position:,}") from e
             self._position = position
-        while self._position < position and self.read(min(BUFFER, position - self._position)):
+        while self._position < position and self._take(min(BUFFER, position - self._position)):
             pass
 
 
@@ -205,10 +214,12 @@ def tar_members(reader: io.BufferedReader[Any]) -> Iterator[Member]:
         archive = tarfile.TarFile(fileobj=forward, encoding="utf-8", errors="surrogateescape")
     headers = iter(archive)
     while True:
+        forward.headers = MAX_HEADERS
         with _reading_headers():
             info = next(headers, None)
         if info is None:
             break
+        forward.headers = None
         yield _tar_member(archive, info)
         archive.members.clear()  # type: ignore[attr-defined]  # it would keep every header
     # TarFile takes a damaged header, and no header, for the end.

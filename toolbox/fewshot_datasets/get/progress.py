@@ -131,12 +131,13 @@ def _counted(n: float) -> str:
 
 
 def shown_size(n: float) -> str:
-    """`626.1 MB`: decimal units, as disks and drives are sold."""
+    """`626 MB`, `5.01 GB`, `2,000 GB`: decimal units, as disks and drives are sold."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if n < 1000 or unit == "GB":
             break
         n /= 1000
-    return f"{n:,.0f} {unit}" if unit == "bytes" else f"{n:,.1f} {unit}"
+    # Three digits, and all of what is before the point.
+    return f"{n:,.0f} {unit}" if unit == "bytes" or n >= 99.95 else f"{n:.3g} {unit}"
 
 
 def shown_time(seconds: float) -> str:

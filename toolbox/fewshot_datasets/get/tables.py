@@ -13,6 +13,7 @@ from . import hub
 from .catalogue import Document, Entry, Remote
 from .errors import SourceError
 from .fetch import file_name, transport
+from .progress import shown_size
 from .published import verify
 from .recognise import Found
 from .state import Lacking, known_split, shortfall
@@ -95,7 +96,7 @@ def _at_hand(task: Task) -> Iterator[str]:
             layers = [path, task.goal / part.goal]
             yield _judged(path, shortfall(part, layers, split, entry.reader))
     for path in found.archives:
-        yield f"{path} ({gigabytes(path.stat().st_size)})"
+        yield f"{path} ({shown_size(path.stat().st_size)})"
     for path, because in found.lookalikes if lacks.parts else []:
         yield _judged(path, because)
 
@@ -120,8 +121,8 @@ def terms(entry: Entry) -> str:
 def size_of(remote: Remote) -> str:
     """The size in words; "unknown" where it is not known."""
     if remote.size is not None:
-        return gigabytes(remote.size)
-    return "unknown" if remote.about is None else f"about {gigabytes(remote.about)}"
+        return shown_size(remote.size)
+    return "unknown" if remote.about is None else f"about {shown_size(remote.about)}"
 
 
 def sum_of(entry: Entry, remote: Remote) -> str:
@@ -131,14 +132,6 @@ def sum_of(entry: Entry, remote: Remote) -> str:
         if remote in document.sources:
             sums = [key for key in ("sha256", "git_blob") if getattr(document, key)]
     return ", ".join(sums) or "unknown"
-
-
-def gigabytes(size: int) -> str:
-    """`626 MB`, `2.8 GB`: powers of ten, as disks are sold."""
-    for unit, power in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= power:
-            return f"{size / power:.3g} {unit}"
-    return f"{size} bytes"
 
 
 def amount(tasks: Sequence[Task], root: Path) -> tuple[list[str], bool]:
@@ -163,7 +156,7 @@ def amount(tasks: Sequence[Task], root: Path) -> tuple[list[str], bool]:
     free = shutil.disk_usage(existing).free
     enough = sum(known) + max(known, default=0) <= free + there
     unknown = len(sizes) - len(known)
-    words = [f"about {gigabytes(max(sum(known) - there, 0))}"] if known else []
+    words = [f"about {shown_size(max(sum(known) - there, 0))}"] if known else []
     words += [f"{counted(unknown, 'archive')} of unknown size"] if unknown else []
     verdict = "which is enough" + (" for what is known" if unknown else "")
     if not known:
@@ -171,7 +164,7 @@ def amount(tasks: Sequence[Task], root: Path) -> tuple[list[str], bool]:
     elif not enough:
         verdict = "too little: name fewer data sets, or another --root"
     what = f"{counted(len(to_fetch), 'data set')} to fetch: {' and '.join(words)}"
-    disk = f"{existing} has {gigabytes(free)} free, {verdict}"
+    disk = f"{existing} has {shown_size(free)} free, {verdict}"
     return [f"{what}; as much again unpacked; {disk}", *lines], enough
 
 
