@@ -8,7 +8,7 @@ from multimode_ot import build_model
 from multimode_ot.training.step import training_step
 from original_keys import Shapes, random_prompts
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 from slow_in_blocks import slow_adapted
 from slow_methods import to_double
 
@@ -26,7 +26,7 @@ def beside(
         forward: of the slow towers, images, names and parameters by the original's names.
     """
     node = settings(method, **changes)
-    model = build_model(method, random_state(shape), NAMES, node, dataset=dataset).train()
+    model = build_model(method, random_clip(shape), NAMES, node, dataset=dataset).train()
     if dtype == torch.float64:
         to_double(model)
     state = random_prompts(shapes)

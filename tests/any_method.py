@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from multimode_ot import build_model, load_clip
+from multimode_ot import build_model
 from multimode_ot.backbone.clip import CLIP
 from multimode_ot.config import Check
 from multimode_ot.methods import find_method
@@ -19,7 +19,7 @@ from multimode_ot.methods.build import default_settings, limit_depths
 from multimode_ot.methods.on_features import OnFeatures
 from multimode_ot.training.step import epoch_ended, training_step
 from parity import NAMES
-from random_clip import SHAPES, random_state
+from random_clip import SHAPES, random_clip
 from torch import Tensor
 from yacs.config import CfgNode
 
@@ -35,7 +35,7 @@ LONGEST = "a " * 75  # fits the context alone, but not with a full stop behind i
 @cache
 def backbone(shape: str) -> CLIP:
     """One for all models of a shape: what is frozen is shared."""
-    return load_clip(random_state(shape))
+    return random_clip(shape)
 
 
 def merge_shared(node: CfgNode, values: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from multimode_ot import build_model
 from multimode_ot.methods.build import default_settings
 from original_keys import Shapes, random_prompts
-from random_clip import SHAPES, random_state
+from random_clip import SHAPES, random_clip
 from slow_reference import Reference
 
 TOLERANCE = 1e-4
@@ -35,7 +35,7 @@ def assert_parity(
 ) -> None:
     """`forward(reference, images, names, prompts)` is the original; logits must agree to 1e-4, and
     gradients to 1e-4 of the largest entry."""
-    ours = build_model(method, random_state(shape), names, settings(method, **changes))
+    ours = build_model(method, random_clip(shape), names, settings(method, **changes))
     ours.dataset = dataset
     images, prompts = random_images(shape), random_prompts(shapes)
     labels = torch.arange(len(images)) % len(names)

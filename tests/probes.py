@@ -5,7 +5,7 @@ from any_method import VIT
 from multimode_ot import build_model
 from multimode_ot.training.step import training_step
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 CLASSES, SHAPES = len(NAMES), (VIT, "tiny-resnet")
 READABLE = [name.replace("_", " ") for name in NAMES]
@@ -20,7 +20,7 @@ def templates(table, dataset):
 def built(method, shape=VIT, dataset=None, **changes):
     torch.manual_seed(0)
     cfg = settings(method, **changes)
-    return build_model(method, random_state(shape), NAMES, cfg, dataset=dataset)
+    return build_model(method, random_clip(shape), NAMES, cfg, dataset=dataset)
 
 
 def passes(model, shape, count):

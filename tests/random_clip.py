@@ -4,6 +4,7 @@ import functools
 import warnings
 
 import torch
+from multimode_ot.backbone.clip import CLIP, load_clip
 from torch import Tensor
 
 with warnings.catch_warnings():
@@ -83,6 +84,11 @@ def random_state(shape: str, seed: int = 0) -> dict[str, Tensor]:
             value.add_(torch.randn_like(value) * 0.1)
     torch.set_rng_state(generator_state)
     return state
+
+
+def random_clip(shape: str, seed: int = 0) -> CLIP:
+    """A fresh CLIP with the weights of `random_state`, which it shares: run as OpenAI's are."""
+    return load_clip(random_state(shape, seed), activation="quick_gelu", head_width=64)
 
 
 def package_model(shape: str, seed: int = 0) -> PackageCLIP:

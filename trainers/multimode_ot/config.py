@@ -116,6 +116,9 @@ def add_shared_defaults(cfg: CfgNode) -> None:
     dataset = cfg.setdefault("DATASET", CfgNode())
     dataset.setdefault("SUBSAMPLE_CLASSES", "all")
     dataset.setdefault("FINGERPRINT", FINGERPRINTS[0])
+    backbone = cfg.setdefault("MODEL", CfgNode()).setdefault("BACKBONE", CfgNode())
+    backbone.setdefault("ACTIVATION", None)
+    backbone.setdefault("HEAD_WIDTH", None)
 
 
 def merge_file(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from multimode_ot import build_model
 from multimode_ot.backbone.precision import resolve_precision
 from multimode_ot.methods.build import default_settings
-from random_clip import random_state
+from random_clip import random_clip
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 CLASSES = ["cat", "a bird that nobody has ever seen", "dog"]
@@ -37,7 +37,7 @@ any_step = pytest.mark.parametrize(("method", "settings"), STEPS.values(), ids=S
 def model_of(method, settings):
     node = default_settings(method)
     node.update({key: 3 for key in DEPTHS if key in node} | {"PREC": "fp32"} | settings)
-    model = build_model(method, random_state("tiny-vit"), CLASSES, node)
+    model = build_model(method, random_clip("tiny-vit"), CLASSES, node)
     if method == "VPT":
         model.class_features()  # once for a whole training
     return model.train()

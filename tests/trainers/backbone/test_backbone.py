@@ -11,7 +11,7 @@ import torch
 from multimode_ot import available_backbones, load_clip
 from multimode_ot.backbone.encoders import encode_image
 from parity import random_images
-from random_clip import package_model, random_state
+from random_clip import package_model, random_clip, random_state
 from torch import nn
 
 HALF = ("visual.proj", "visual.conv1.weight", "transformer.resblocks.0.attn.in_proj_weight")
@@ -201,7 +201,7 @@ def test_a_malicious_file_is_refused_and_runs_nothing(state, tmp_path, form):
 
 
 def test_it_is_frozen_and_stays_in_evaluation_mode():
-    clip = load_clip(random_state("tiny-resnet"))
+    clip = random_clip("tiny-resnet")
     assert not any(p.requires_grad for p in clip.parameters())
     nn.Sequential(clip).train()
     assert not any(module.training for module in clip.modules())
@@ -228,7 +228,7 @@ def test_casting_leaves_the_state_dict_it_came_from_alone(state):
 
 
 def test_its_sizes_are_read_from_the_weights(state):
-    vit, resnet = load_clip(state), load_clip(random_state("tiny-resnet"))
+    vit, resnet = load_clip(state), random_clip("tiny-resnet")
     sizes = ("resolution", "embed_width", "text_width", "text_layers", "vision_layers", "is_vit")
     assert [getattr(vit, size) for size in sizes] == [32, 48, 64, 4, 3, True]
     assert [getattr(resnet, size) for size in sizes] == [64, 48, 64, 4, 0, False]

@@ -4,11 +4,11 @@ import clip as clip_package
 import pytest
 import torch
 import torch.nn.functional as F
-from multimode_ot import build_model, load_clip
+from multimode_ot import build_model
 from multimode_ot.backbone.class_tokens import tokenize
 from multimode_ot.backbone.encoders import encode_image, encode_text, project_text
 from parity import random_images
-from random_clip import SHAPES, package_model, random_state
+from random_clip import SHAPES, package_model, random_clip
 from torch import Tensor
 
 TEXTS = ["a photo of a cat.", "2012 Ferrari", "a"]
@@ -17,7 +17,7 @@ N, TEXT_LAYERS, VISION_LAYERS, PATCHES = 2, 4, 3, 16  # prompts of 2 tokens; tin
 
 @pytest.fixture(scope="module")
 def tiny():
-    return load_clip(random_state("tiny-vit"))
+    return random_clip("tiny-vit")
 
 
 def inputs_of_blocks(transformer, run) -> list[Tensor]:
@@ -45,7 +45,7 @@ def random_prompts(width: int, depth: int, modes: int = 1) -> list[Tensor]:
 @pytest.mark.parametrize("shape", ["tiny-vit", "tiny-resnet"])
 def test_the_image_tower_without_prompts_is_the_clip_packages(shape, pooled_only):
     images = random_images(shape, 3)
-    ours = encode_image(load_clip(random_state(shape)), images, pooled_only=pooled_only)
+    ours = encode_image(random_clip(shape), images, pooled_only=pooled_only)
     local = 0 if pooled_only else {"tiny-vit": PATCHES, "tiny-resnet": 4}[shape]
     assert ours.shape == (3, 1, 1 + local, SHAPES[shape]["embed_dim"])
     theirs = package_model(shape).encode_image(images)
@@ -54,7 +54,7 @@ def test_the_image_tower_without_prompts_is_the_clip_packages(shape, pooled_only
 
 @pytest.mark.parametrize("shape", ["tiny-vit", "tiny-resnet"])
 def test_the_text_tower_without_prompts_is_the_clip_packages(shape):
-    clip, ids = load_clip(random_state(shape)), tokenize(TEXTS)
+    clip, ids = random_clip(shape), tokenize(TEXTS)
     assert torch.equal(ids, clip_package.tokenize(TEXTS).long())
     outputs = project_text(clip, encode_text(clip, clip.token_embedding(ids)))
     ours = outputs[torch.arange(len(ids)), ids.argmax(-1)]
@@ -136,7 +136,7 @@ def test_every_mode_of_an_image_is_that_image_with_one_prompt(tiny):
 
 
 def test_a_resnet_takes_no_visual_prompts():
-    clip = load_clip(random_state("tiny-resnet"))
+    clip = random_clip("tiny-resnet")
     with pytest.raises(ValueError, match="ResNet"):
         encode_image(clip, random_images("tiny-resnet"), [torch.zeros(1, N, 8)])
 
@@ -167,7 +167,7 @@ def test_text_cut_after_the_longest_eos_is_the_text_of_77_tokens(tiny):
 @pytest.mark.slow
 def test_align_on_vit_b16_in_its_true_shape():
     torch.manual_seed(0)
-    model = build_model("ALIGN", random_state("ViT-B/16"), ["cat", "giant panda"])
+    model = build_model("ALIGN", random_clip("ViT-B/16"), ["cat", "giant panda"])
     logits = model(random_images("ViT-B/16", 1))
     assert logits.shape == (1, 2) and logits.isfinite().all()
     F.cross_entropy(logits, torch.tensor([1])).backward()

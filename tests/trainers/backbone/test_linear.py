@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from multimode_ot import build_model
 from multimode_ot.backbone import linear
-from random_clip import random_state
+from random_clip import random_clip
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "torch"])
@@ -100,7 +100,7 @@ def test_the_library_changes_logits_and_gradients_by_rounding_alone(monkeypatch)
     for slow in (True, False):
         monkeypatch.setattr(linear, "_mkl_is_slow", lambda slow=slow: slow)
         torch.manual_seed(0)
-        model = build_model("MultiModeOT", random_state("tiny-vit"), ["cat", "a green bird"])
+        model = build_model("MultiModeOT", random_clip("tiny-vit"), ["cat", "a green bird"])
         logits = model(images)
         loss = F.cross_entropy(logits, torch.tensor([0, 1]))
         results.append([logits, *torch.autograd.grad(loss, [*model.prompt_learner.parameters()])])

@@ -4,7 +4,7 @@ import original_keys as keys
 import pytest
 from multimode_ot import build_model
 from parity import NAMES, assert_parity, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 pytestmark = pytest.mark.slow
 VIT, RN50 = "ViT-B/16", "RN50"
@@ -60,5 +60,5 @@ def test_the_published_setting_equals_the_original(method):
 @pytest.mark.parametrize("method", CASES)
 def test_as_many_numbers_are_trained_as_published(method):
     shape, _, changes, _, count = CASES[method]
-    model = build_model(method, random_state(shape), NAMES, settings(method, **changes))
+    model = build_model(method, random_clip(shape), NAMES, settings(method, **changes))
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == count

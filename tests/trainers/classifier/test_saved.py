@@ -7,7 +7,6 @@ import random
 import pytest
 import torch
 from any_method import Case, backbone, logits
-from multimode_ot import load_clip
 from multimode_ot.backbone.state_dicts import tensors_digest
 from multimode_ot.classifier import saved as module
 from multimode_ot.classifier.content import CONTENT
@@ -19,7 +18,7 @@ from multimode_ot.classifier.saved import (
     write_saved,
 )
 from multimode_ot.errors import is_expected
-from random_clip import random_state
+from random_clip import random_clip
 from safetensors.torch import load_file, save_file
 from saved_folders import INPUT
 
@@ -161,7 +160,7 @@ def test_an_attempt_that_fails_leaves_what_was_there(folder, model, monkeypatch,
 
 
 def test_another_backbone_is_refused_and_one_that_is_gone_can_be_given(folder):
-    other = load_clip(random_state(CASE.shape, seed=1))
+    other = random_clip(CASE.shape, seed=1)
     said = refusal(folder, clip=other)
     assert "trained on the backbone CLIP of sha256" in said and other.identity()[:12] in said
     assert "cannot be loaded" in (said := refusal(folder, clip=None)) and "give it as clip" in said

@@ -9,7 +9,7 @@ from multimode_ot import Setting, build_model
 from multimode_ot.methods import find_method
 from multimode_ot.methods.build import default_settings
 from parity import NAMES
-from random_clip import random_state
+from random_clip import random_clip
 
 
 def test_a_backbone_is_taken_or_refused_with_the_key(method):
@@ -30,7 +30,7 @@ def test_the_defaults_fit_any_backbone_by_themselves(case):
     if case.changes:  # something had to be turned off
         return
     torch.manual_seed(0)
-    by_itself = build_model(case.method, random_state(case.shape), NAMES)
+    by_itself = build_model(case.method, random_clip(case.shape), NAMES)
     give_features(by_itself)
     assert torch.equal(logits(by_itself, case.images()), logits(case.build(), case.images()))
 

@@ -9,7 +9,7 @@ from multimode_ot.methods import find_method
 from multimode_ot.transport.plans import LocalPlans
 from parity import NAMES, random_images, settings
 from plan_models import TINY, prepared
-from random_clip import random_state
+from random_clip import random_clip
 
 PAPER = ("hierarchical", "prompt", "token", "mean")
 
@@ -193,7 +193,7 @@ def test_class_features_of_earlier_give_the_same_plans(images):
 
 
 def test_a_method_without_plans_says_so(images):
-    model = build_model("CoOp", random_state(TINY), NAMES, settings("CoOp")).eval()
+    model = build_model("CoOp", random_clip(TINY), NAMES, settings("CoOp")).eval()
     assert not has_plans(find_method("CoOp")) and has_plans(find_method("ALIGN"))
     assert batch_plans(model, images) is None and model.columns(0) == []
 

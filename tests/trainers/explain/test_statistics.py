@@ -17,7 +17,7 @@ from multimode_ot.explain.statistics import (
 from parity import NAMES, random_images
 from parity import settings as method_settings
 from plan_models import TINY, prepared
-from random_clip import random_state
+from random_clip import random_clip
 
 
 def uniform(size):
@@ -285,7 +285,7 @@ def test_an_infinite_epsilon_makes_both_plans_the_independent_ones():
 
 
 def test_a_method_without_plans_has_no_statistics():
-    model = build_model("CoOp", random_state(TINY), NAMES, method_settings("CoOp")).eval()
+    model = build_model("CoOp", random_clip(TINY), NAMES, method_settings("CoOp")).eval()
     assert plan_statistics(model, [(random_images(TINY, 2), torch.tensor([0, 1]))]) is None
 
 

@@ -6,7 +6,7 @@ from any_method import VIT, Case, logits
 from multimode_ot import build_model
 from multimode_ot.training.checkpoints import read_checkpoint
 from parity import NAMES, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 WIDTH, TEXT = 48, 64
 
@@ -102,7 +102,7 @@ def test_a_file_of_something_else_is_refused_with_the_setting(tmp_path, content,
 
 @pytest.mark.parametrize("kind", ["bare", "state dict"])
 def test_the_originals_trained_keys_belong_to_the_cache_that_is_there(kind):
-    model = build_model("TipAdapterF", random_state(VIT), NAMES, settings("TipAdapterF"))
+    model = build_model("TipAdapterF", random_clip(VIT), NAMES, settings("TipAdapterF"))
     keys = torch.nn.Parameter(torch.randn(6, WIDTH))
     file = keys if kind == "bare" else {"weight": keys}
     with pytest.raises(ValueError, match="cache_keys has 6 rows and labels has 0"):
@@ -116,7 +116,7 @@ def test_the_originals_trained_keys_belong_to_the_cache_that_is_there(kind):
 @pytest.mark.parametrize("method", ["TipAdapter", "LinearProbe"])
 def test_a_search_without_images_is_refused_by_its_setting(method):
     node = settings(method, TUNE="val")
-    model = build_model(method, random_state(VIT), NAMES, node)
+    model = build_model(method, random_clip(VIT), NAMES, node)
     features, labels = torch.randn(1, 6, WIDTH), torch.arange(6) % 3
     model.collect(features, labels)
     with pytest.raises(ValueError, match=rf"TRAINER\.{method.upper()}\.TUNE 'val'.*encoded"):

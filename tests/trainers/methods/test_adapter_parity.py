@@ -12,7 +12,7 @@ from multimode_ot.methods.tip_cache import SCALES
 from multimode_ot.training.optimisation import build_optimisation
 from multimode_ot.training.step import training_step
 from parity import NAMES, random_images, settings
-from random_clip import SHAPES, random_state
+from random_clip import SHAPES, random_clip
 from slow_adapters import adam, cosine, sgd, slow_adapters, tip_grid, tip_search
 
 V, R = "tiny-vit", "tiny-resnet"
@@ -118,7 +118,7 @@ def enhanced(path):
 
 def built(case, **more):
     node = settings(case.method, **(case.settings | more))
-    model = build_model(case.method, random_state(case.shape), NAMES, node, dataset=case.dataset)
+    model = build_model(case.method, random_clip(case.shape), NAMES, node, dataset=case.dataset)
     report = model.load_prompts(case.state)
     assert report.used == tuple(case.state) and not report.missed and not report.unexpected
     return model
@@ -173,7 +173,7 @@ def test_a_key_is_the_normalised_mean_of_an_images_raw_features(method):
     passes = random(4, 6, 3, size, size)
     labels = torch.tensor([0, 0, 2, 1, 2, 1])
     node = settings(method, AUGMENTATIONS=3)
-    model = build_model(method, random_state(V), NAMES, node)
+    model = build_model(method, random_clip(V), NAMES, node)
     features = torch.stack([model.image_features(images) for images in passes])
     model.collect(features, labels)
     wanted = slow_adapters(V).keys(passes[:3].double())
@@ -190,7 +190,7 @@ def test_a_key_is_the_normalised_mean_of_an_images_raw_features(method):
 def test_the_search_finds_what_the_original_does_but_breaks_ties_on_val_otherwise(tune, seed):
     scale, step, slow = (9.0, 40.0), (12, 7), slow_adapters(V)
     node = settings("TipAdapter", TUNE=tune, SEARCH_SCALE=scale, SEARCH_STEP=step)
-    model = build_model("TipAdapter", random_state(V), NAMES, node)
+    model = build_model("TipAdapter", random_clip(V), NAMES, node)
     size = SHAPES[V]["image_resolution"]
     images, labels = random(9, 3, size, size, seed=seed), torch.arange(9) % 3
     shots = images[torch.tensor([3, 1, 5, 0, 4, 8])] + random(6, 3, size, size, seed=9)
@@ -221,7 +221,7 @@ def double(state):
 
 def test_without_a_search_the_fixed_values_stay():
     node = settings("TipAdapter", ALPHA=2.5, BETA=4.0)
-    model = build_model("TipAdapter", random_state(V), NAMES, node)
+    model = build_model("TipAdapter", random_clip(V), NAMES, node)
     features, labels = random(1, 6, WIDTH), torch.arange(6) % 3
     model.collect(features, labels)
     model.fit(features, labels)

@@ -11,7 +11,7 @@ from multimode_ot.backbone import low_rank, packed_text
 from multimode_ot.backbone.checkpoint_files import read_checkpoint
 from multimode_ot.methods.clip_lora import POSITIONS, blocks_at
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 from slow_in_blocks import AdamW
 
 QKV = ["q_proj", "k_proj", "v_proj"]
@@ -98,8 +98,8 @@ def test_three_steps_of_adamw_are_those_of_its_formula(dtype):
 
 
 def test_it_starts_as_clip_with_random_inputs_and_nothing_behind_them():
-    model = build_model("CLIPLoRA", random_state(VIT), NAMES, settings("CLIPLoRA"))
-    zero_shot = build_model("ZeroshotCLIP", random_state(VIT), NAMES)
+    model = build_model("CLIPLoRA", random_clip(VIT), NAMES, settings("CLIPLoRA"))
+    zero_shot = build_model("ZeroshotCLIP", random_clip(VIT), NAMES)
     images = random_images(VIT)
     torch.testing.assert_close(model(images), zero_shot(images), atol=1e-5, rtol=0)
     for key, tensor in model.prompt_learner.named_parameters():
@@ -142,12 +142,12 @@ def test_positions_are_the_originals():
 def test_what_does_not_fit_is_refused(changes, shape, words):
     node = settings("CLIPLoRA", **changes)
     with pytest.raises(ValueError, match=f"^TRAINER.CLIPLORA.{words}"):
-        build_model("CLIPLoRA", random_state(shape), NAMES, node)
+        build_model("CLIPLoRA", random_clip(shape), NAMES, node)
 
 
 def test_the_text_tower_of_a_resnet_is_updated():
     node = settings("CLIPLoRA", ENCODER="text")
-    model = build_model("CLIPLoRA", random_state("tiny-resnet"), NAMES, node)
+    model = build_model("CLIPLoRA", random_clip("tiny-resnet"), NAMES, node)
     model(random_images("tiny-resnet")).sum().backward()
     assert all(p.grad is not None for p in model.prompt_learner.parameters())
 
@@ -173,7 +173,7 @@ def test_a_file_of_the_original_loads(tmp_path):
     torch.save(
         {"weights": original_file(state), "metadata": METADATA}, tmp_path / "lora_weights.pt"
     )
-    model = build_model("CLIPLoRA", random_state(VIT), NAMES, settings("CLIPLoRA"))
+    model = build_model("CLIPLoRA", random_clip(VIT), NAMES, settings("CLIPLoRA"))
     content = read_checkpoint(tmp_path / "lora_weights.pt")["state_dict"]
     report = model.load_prompts(content)
     assert set(report.used) == set(state) and not report.missed and not report.unexpected
@@ -193,14 +193,14 @@ def test_a_file_of_the_original_loads(tmp_path):
     ],
 )
 def test_a_file_of_other_settings_is_refused_by_the_first_that_differs(change, words):
-    model = build_model("CLIPLoRA", random_state(VIT), NAMES, settings("CLIPLoRA"))
+    model = build_model("CLIPLoRA", random_clip(VIT), NAMES, settings("CLIPLoRA"))
     weights = original_file(model.prompt_learner.state_dict())
     with pytest.raises(ValueError, match=f"{words}.*: use"):
         model.load_prompts({"weights": weights, "metadata": METADATA | change})
 
 
 def test_what_a_file_lacks_or_has_besides_is_reported():
-    model = build_model("CLIPLoRA", random_state(VIT), NAMES, settings("CLIPLoRA"))
+    model = build_model("CLIPLoRA", random_clip(VIT), NAMES, settings("CLIPLoRA"))
     weights = original_file(model.prompt_learner.state_dict())
     weights["layer_7"] = weights.pop("layer_1")
     report = model.load_prompts({"weights": weights, "metadata": METADATA})

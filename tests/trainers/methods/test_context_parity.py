@@ -5,7 +5,7 @@ import pytest
 import torch
 from multimode_ot import build_model
 from parity import NAMES, TOLERANCE, assert_parity, random_images, reference, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 V, R = "tiny-vit", "tiny-resnet"
 WORDS = "a photo of a"
@@ -87,7 +87,7 @@ def test_the_ensemble_is_normalised_averaged_and_normalised(dataset, own):
 
 
 def assert_zero_shot(method, dataset, shape, templates):
-    ours = build_model(method, random_state(shape), NAMES, settings(method))
+    ours = build_model(method, random_clip(shape), NAMES, settings(method))
     ours.dataset = dataset
     slow, images, texts = reference(shape), random_images(shape), []
     for name in NAMES:

@@ -9,14 +9,14 @@ import original_keys as keys
 import pytest
 import torch
 from any_method import DESCRIPTIONS, Case, Training, backbone
-from multimode_ot import build_model, load_clip
+from multimode_ot import build_model
 from multimode_ot.errors import is_expected
 from multimode_ot.methods.coprompt import AdaptedPromptLearner
 from multimode_ot.methods.descriptions import SHIPPED, find_file
 from multimode_ot.methods.maple import CoupledPromptLearner
 from multimode_ot.training.step import training_step
 from parity import NAMES, settings
-from random_clip import random_state
+from random_clip import random_clip
 from side_by_side import assert_same_training, loaded
 from slow_coprompt import SlowCoPrompt, adapter_shapes
 
@@ -111,9 +111,7 @@ def test_maple_and_its_adapters_are_told_apart_by_the_files():
 
 def test_the_teacher_in_a_released_file_is_ignored():
     given = prompts(2, 2)
-    whole = given | {
-        f"model_distill.{k}": v for k, v in load_clip(random_state(VIT)).state_dict().items()
-    }
+    whole = given | {f"model_distill.{k}": v for k, v in random_clip(VIT).state_dict().items()}
     report = made().load_prompts(whole)
     assert report.used == tuple(given) and not report.unexpected
     assert len(report.ignored) == len(whole) - len(given)

@@ -11,7 +11,7 @@ from multimode_ot import build_model, extend_cfg
 from multimode_ot.config import merge_file
 from multimode_ot.training.optimisation import build_optimisation
 from parity import NAMES, settings
-from random_clip import random_state
+from random_clip import random_clip
 from slow_regularisers import SGD
 
 CONFIGS = Path(__file__).parents[3] / "configs/trainers"
@@ -81,7 +81,7 @@ def test_adapters_learn_as_much_whatever_their_share():
 def test_weights_start_by_their_number_of_outputs_and_biases_at_zero():
     torch.manual_seed(0)
     node = settings("MMA", ADAPTER_START=1, ADAPTER_END=3)
-    model = build_model("MMA", random_state(VIT), NAMES, node)
+    model = build_model("MMA", random_clip(VIT), NAMES, node)
     for key, tensor in model.prompt_learner.named_parameters():
         if key.endswith("bias"):
             assert not tensor.any()
@@ -108,10 +108,10 @@ def test_the_published_shape_has_as_many_parameters_as_the_original():
 def test_what_does_not_fit_is_refused(changes, shape, words):
     node = settings("MMA", **{"ADAPTER_START": 1, "ADAPTER_END": 2} | changes)
     with pytest.raises(ValueError, match=f"^TRAINER.MMA.{words}"):
-        build_model("MMA", random_state(shape), NAMES, node)
+        build_model("MMA", random_clip(shape), NAMES, node)
 
 
 def test_a_middle_layer_as_wide_as_a_tower_is_taken():
     node = settings("MMA", ADAPTER_START=1, ADAPTER_END=2, ADAPTER_DIM=64)
-    model = build_model("MMA", random_state(VIT), NAMES, node)
+    model = build_model("MMA", random_clip(VIT), NAMES, node)
     assert model.prompt_learner.text_adapter["1"].down[0].weight.shape == (64, 64)

@@ -6,7 +6,7 @@ import torch
 from multimode_ot import build_model
 from multimode_ot.methods.multimode_ot import MultiModeOT
 from parity import NAMES, random_images, reference, settings
-from random_clip import random_state
+from random_clip import random_clip
 from slow_reference import norm
 
 TINY = "tiny-vit"
@@ -19,7 +19,7 @@ SMALL = {"PROMPT_DEPTH": 3, "TEXT_PROMPT_NUMBER": 2, "VISION_PROMPT_NUMBER": 2}
 def tiny(names=NAMES, method="MultiModeOT", shape=TINY, seed=0, **changes) -> MultiModeOT:
     torch.manual_seed(seed)
     node = settings(method, **SMALL | changes)
-    return build_model(method, random_state(shape), names, node)
+    return build_model(method, random_clip(shape), names, node)
 
 
 @pytest.fixture(scope="module")

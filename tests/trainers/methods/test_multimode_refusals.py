@@ -5,14 +5,14 @@ import pytest
 import torch
 from multimode_ot import build_model
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 TINY = "tiny-vit"
 
 
 def tiny(method="MultiModeOT", **changes):
     changes = {"PROMPT_DEPTH": 3} | changes
-    return build_model(method, random_state(TINY), NAMES, settings(method, **changes))
+    return build_model(method, random_clip(TINY), NAMES, settings(method, **changes))
 
 
 # Settings

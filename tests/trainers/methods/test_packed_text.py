@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from multimode_ot import build_model, load_clip
+from multimode_ot import build_model
 from multimode_ot.backbone import encoders, packed_text
 from multimode_ot.backbone.class_tokens import embed_classes, insert_context
 from multimode_ot.backbone.encoders import encode_text_pooled, normalised
@@ -12,7 +12,7 @@ from multimode_ot.methods.coop import CoOp
 from multimode_ot.methods.ivlp import IVLP
 from multimode_ot.methods.maple import MaPLe
 from parity import random_images
-from random_clip import random_state
+from random_clip import random_clip
 from two_ways import CLASSES, assert_same
 
 SHAPE = "tiny-vit, two heads"
@@ -41,7 +41,7 @@ any_classes = pytest.mark.parametrize("names", CLASSES.values(), ids=CLASSES)
 
 @pytest.fixture(scope="module")
 def clip():
-    return load_clip(random_state(SHAPE))
+    return random_clip(SHAPE)
 
 
 def model_of(clip, method, changes, names):

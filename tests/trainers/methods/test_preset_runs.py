@@ -8,7 +8,7 @@ from multimode_ot import build_model
 from multimode_ot.config import Check
 from multimode_ot.methods import find_method
 from parity import NAMES, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 TINY = "tiny-vit"
 # Settings that do not go together, by what the line must say.
@@ -38,7 +38,7 @@ def test_what_does_not_go_together_is_refused(method, key, value):
         node[depth] = 2
     node.merge_from_list([key, value])
     with pytest.raises(ValueError, match=REFUSED[method, key, value]) as refusal:
-        build_model(method, random_state(TINY), NAMES, node, dataset="OxfordPets")
+        build_model(method, random_clip(TINY), NAMES, node, dataset="OxfordPets")
     assert "\n" not in str(refusal.value)
 
 
@@ -51,9 +51,9 @@ def test_their_parts_are_there_by_default_and_can_be_left_out(method):
     assert usual == tuple(node.REGULARISERS) != ()
     for depth in [k for k in node if "PROMPT_DEPTH" in k]:
         node[depth] = 2
-    assert tuple(build_model(method, random_state(TINY), NAMES, node).regularisers) == usual
+    assert tuple(build_model(method, random_clip(TINY), NAMES, node).regularisers) == usual
     node.REGULARISERS = ()
-    assert not build_model(method, random_state(TINY), NAMES, node).regularisers
+    assert not build_model(method, random_clip(TINY), NAMES, node).regularisers
 
 
 SHORT = (

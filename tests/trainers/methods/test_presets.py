@@ -7,7 +7,7 @@ from multimode_ot.backbone.encoders import encode_image, normalised
 from multimode_ot.backbone.templates import ENSEMBLE_TEMPLATES, PROGRAD_TEMPLATES, dataset_template
 from multimode_ot.regularisers import Seen
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 from regularised import DTYPES, assert_equal, both, changes, gradients, seen, train
 from slow_methods import slow_towers
 from slow_presets import (
@@ -152,7 +152,7 @@ def test_prograds_context_starts_with_zeros_and_the_words_of_the_data_set(datase
     _, learned, left = PROGRAD_WORDS[dataset]
     n_ctx = learned if isinstance(n_ctx, str) else n_ctx
     node = settings("ProGrad", CTX_INIT=True, N_CTX=n_ctx)
-    model = build_model("ProGrad", random_state(TINY), NAMES, node, dataset=dataset).eval()
+    model = build_model("ProGrad", random_clip(TINY), NAMES, node, dataset=dataset).eval()
     slow = slow_towers(TINY)
     start = prograd_start(slow, dataset, n_ctx)
     assert start[n_ctx - learned :].any(1).all() and not start[: n_ctx - learned].any()
@@ -174,7 +174,7 @@ def test_a_class_name_may_stand_in_front_of_prograds_words(dataset):
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_prograds_teacher_sees_images_in_float32(precision, monkeypatch):
     node = settings("ProGrad", PREC=precision)
-    model = build_model("ProGrad", random_state(TINY), NAMES, node).train()
+    model = build_model("ProGrad", random_clip(TINY), NAMES, node).train()
     keys, images = model.state_dict().keys(), random_images(TINY)
     asked, encode = [], type(model).frozen_image
     monkeypatch.setattr(
@@ -182,7 +182,7 @@ def test_prograds_teacher_sees_images_in_float32(precision, monkeypatch):
     )
     sight = Seen(model, images, torch.tensor([0, 1]), *model.see(images))
     model.regularisers["gradient_projection"].guide(sight)
-    rounded = load_clip(random_state(TINY))
+    rounded = random_clip(TINY)
     if precision == "bf16":
         rounded = load_clip(rounded.state_dict()).cast(torch.bfloat16).cast(torch.float32)
     expected = normalised(encode_image(rounded, images, pooled_only=True)[:, 0, 0])

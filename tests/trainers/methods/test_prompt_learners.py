@@ -4,7 +4,7 @@ import pytest
 import torch
 from multimode_ot import build_model
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 TINY = "tiny-vit"
 
@@ -25,7 +25,7 @@ def settings_for(method, **changes):
 def test_a_random_context_has_the_deviation_of_the_originals(method):
     torch.manual_seed(0)
     free = {"CTX_INIT": ""} if method != "VPT" else {}
-    model = build_model(method, random_state(TINY), NAMES, settings_for(method, **free))
+    model = build_model(method, random_clip(TINY), NAMES, settings_for(method, **free))
     prompts = [
         p
         for k, p in model.prompt_learner.named_parameters()
@@ -39,7 +39,7 @@ def test_a_random_context_has_the_deviation_of_the_originals(method):
 @pytest.mark.parametrize("method", ["CoOp", "CoCoOp"])
 @pytest.mark.parametrize("sentence", ["a photo of a", "this_is_a_photo_of"])
 def test_initial_words_decide_the_length_of_the_context(method, sentence):
-    model = build_model(method, random_state(TINY), NAMES, settings(method, CTX_INIT=sentence))
+    model = build_model(method, random_clip(TINY), NAMES, settings(method, CTX_INIT=sentence))
     expected = words(model.clip, sentence.replace("_", " "))
     assert torch.equal(model.prompt_learner.ctx, expected)
 
@@ -47,7 +47,7 @@ def test_initial_words_decide_the_length_of_the_context(method, sentence):
 @pytest.mark.parametrize("method, key", [("MaPLe", "N_CTX"), ("IVLP", "N_CTX_TEXT")])
 def test_the_first_words_are_learned_and_the_others_stay_in_the_prompt(method, key):
     node = settings_for(method, **{key: 2, "CTX_INIT": "a photo of a"})
-    model = build_model(method, random_state(TINY), ["cat"], node)
+    model = build_model(method, random_clip(TINY), ["cat"], node)
     sentence = words(model.clip, "a photo of a cat.")
     (context, *_), _ = model.prompts()
     assert torch.equal(context, sentence[:2])
@@ -57,14 +57,14 @@ def test_the_first_words_are_learned_and_the_others_stay_in_the_prompt(method, k
 
 
 def test_the_deep_projections_of_maple_start_as_one():
-    model = build_model("MaPLe", random_state(TINY), NAMES)
+    model = build_model("MaPLe", random_clip(TINY), NAMES)
     first, *others = model.prompt_learner.compound_prompt_projections
     assert others and all(torch.equal(f.weight, first.weight) for f in others)
     assert not torch.equal(model.prompt_learner.proj.weight, first.weight)
 
 
 def test_the_fixed_text_of_vpt_is_encoded_once_and_serves_training():
-    model, images = build_model("VPT", random_state(TINY), NAMES), random_images(TINY)
+    model, images = build_model("VPT", random_clip(TINY), NAMES), random_images(TINY)
     with torch.inference_mode():
         model.eval()(images)
     features = model.class_features()
@@ -87,4 +87,4 @@ def test_the_fixed_text_of_vpt_is_encoded_once_and_serves_training():
 )
 def test_settings_that_do_not_go_together_are_refused(method, changes, key):
     with pytest.raises(ValueError, match=key):
-        build_model(method, random_state(TINY), NAMES, settings(method, **changes))
+        build_model(method, random_clip(TINY), NAMES, settings(method, **changes))

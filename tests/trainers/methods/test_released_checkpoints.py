@@ -8,7 +8,7 @@ import torch
 from multimode_ot import build_model
 from multimode_ot.training.checkpoints import find_checkpoint, read_checkpoint
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 from slow_coprompt import adapter_shapes
 from slow_plotpp import prompt_shapes
 
@@ -158,7 +158,7 @@ def test_a_released_file_gives_its_prompts_and_nothing_else(method, tmp_path):
     (tmp_path / directory).mkdir()
     write_released(tmp_path / directory / "model.pth.tar-5", state)
 
-    model = build_model(method, random_state(TINY), NAMES, settings(method, **changes))
+    model = build_model(method, random_clip(TINY), NAMES, settings(method, **changes))
     frozen = {k: v.clone() for k, v in model.clip.state_dict().items()}
     path = find_checkpoint(tmp_path, model.checkpoint_name, 5)
     checkpoint = read_checkpoint(path)
@@ -175,7 +175,7 @@ def test_a_released_file_gives_its_prompts_and_nothing_else(method, tmp_path):
 @released
 def test_what_is_saved_here_has_the_keys_of_the_original(method):
     trained, _, _, changes = RELEASED[method]
-    model = build_model(method, random_state(TINY), NAMES, settings(method, **changes))
+    model = build_model(method, random_clip(TINY), NAMES, settings(method, **changes))
     saved = {model.checkpoint_prefix + k for k in model.prompt_learner.state_dict()}
     assert saved == set(trained)
     assert not model.load_prompts(keys.random_prompts(trained)).missed
@@ -186,9 +186,7 @@ def test_promptsrcs_and_ivlps_files_are_told_apart_and_each_loads_as_the_other()
     trained, others, _, changes = RELEASED["PromptSRC"]
     tokens = {"N_CTX_TEXT": 4, "N_CTX_VISION": 4}
     built = {
-        method: build_model(
-            method, random_state(TINY), NAMES, settings(method, **changes, **tokens)
-        )
+        method: build_model(method, random_clip(TINY), NAMES, settings(method, **changes, **tokens))
         for method in ("PromptSRC", "IVLP")
     }
     teacherless = {k: shape for k, shape in others.items() if k not in VISUAL_TEACHER}
@@ -213,7 +211,7 @@ def test_a_layer_of_another_methods_network_is_not_kgcoops():
     """TCP's file has a second one, CoCoOp's too."""
     shapes = keys.context(TINY, 4) | keys.meta_net(TINY)
     model = build_model(
-        "KgCoOp", random_state(TINY), NAMES, settings("KgCoOp", CTX_INIT="a photo of a")
+        "KgCoOp", random_clip(TINY), NAMES, settings("KgCoOp", CTX_INIT="a photo of a")
     )
     report = model.load_prompts(keys.random_prompts(shapes))
     assert report.unexpected == ("meta_net.linear2.weight", "meta_net.linear2.bias")
@@ -222,7 +220,7 @@ def test_a_layer_of_another_methods_network_is_not_kgcoops():
 def test_deeper_prompts_than_the_settings_have_are_named():
     deep = keys.in_text_blocks(TINY, 4, 2) | keys.in_image_blocks(TINY, 3, 2)
     shallow = settings("IVLP", PROMPT_DEPTH_TEXT=2, PROMPT_DEPTH_VISION=2)
-    model = build_model("IVLP", random_state(TINY), NAMES, shallow)
+    model = build_model("IVLP", random_clip(TINY), NAMES, shallow)
     report = model.load_prompts(keys.random_prompts(deep | {"extra.weight": (2,)}))
     blocks = "transformer.resblocks.{}.VPT_shallow"
     assert set(report.unexpected) == {

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from multimode_ot import build_model, load_clip
+from multimode_ot import build_model
 from multimode_ot.backbone.class_tokens import embed_classes, insert_context
 from multimode_ot.backbone.encoders import encode_image, encode_text, normalised, project_text
 from multimode_ot.backbone.layers import MLP
@@ -10,7 +10,7 @@ from multimode_ot.backbone.packed_text import PackedClasses
 from multimode_ot.backbone.tails import Group, split_groups, tokens
 from multimode_ot.methods.build import default_settings
 from multimode_ot.transport import Features
-from random_clip import random_state
+from random_clip import random_clip
 from two_ways import CLASSES, assert_same
 
 PROMPTS = {
@@ -25,7 +25,7 @@ any_classes = pytest.mark.parametrize("names", CLASSES.values(), ids=CLASSES.key
 
 @pytest.fixture(scope="module")
 def tiny():
-    return load_clip(random_state("tiny-vit"))
+    return random_clip("tiny-vit")
 
 
 def model_with(clip, names, **settings):
@@ -125,18 +125,31 @@ def test_the_last_block_at_the_eos_alone_is_as_good_as_everywhere(tiny, names):
     assert_same(model, lambda: outputs(None)[torch.arange(len(eos)), eos], lambda: outputs(eos))
 
 
-def test_the_fused_mlp_is_two_layers_with_a_quick_gelu_between():
+@pytest.mark.parametrize(
+    ("activation", "function"),
+    [
+        ("quick_gelu", lambda h: h * torch.sigmoid(1.702 * h)),
+        ("gelu", lambda h: h * (1 + torch.erf(h / 2**0.5)) / 2),
+        (
+            "gelu_tanh",
+            lambda h: h * (1 + torch.tanh(0.7978845608028654 * (h + 0.044715 * h**3))) / 2,
+        ),
+    ],
+)
+def test_the_fused_mlp_is_two_layers_with_an_activation_between(activation, function):
     torch.manual_seed(0)
-    mlp = MLP(6).double().requires_grad_(False)
+    mlp = MLP(6, 17, activation).double().requires_grad_(False)
     x = torch.randn(2, 3, 6, dtype=torch.float64, requires_grad=True)
-    hidden = mlp.c_fc(x)
-    torch.testing.assert_close(mlp(x), mlp.c_proj(hidden * torch.sigmoid(1.702 * hidden)))
+    plain = mlp.c_proj(function(mlp.c_fc(x)))
+    torch.testing.assert_close(mlp(x), plain, rtol=0, atol=1e-12)
+    with torch.no_grad():  # overwrites what it needs no more
+        torch.testing.assert_close(mlp(x), plain, rtol=0, atol=1e-12)
     assert torch.autograd.gradcheck(mlp, x)
 
 
 def test_the_fused_mlp_refuses_to_be_trained():
     with pytest.raises(RuntimeError, match="frozen"):
-        MLP(6)(torch.randn(1, 6))
+        MLP(6, 24, "gelu")(torch.randn(1, 6))
 
 
 @pytest.mark.parametrize("most", [0, 1, 7, 20, 10_000])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from multimode_ot import methods
 from parity import NAMES, random_images
-from random_clip import random_state
+from random_clip import random_clip
 
 METHOD = """
     import torch
@@ -69,7 +69,7 @@ def write(tmp_path):
 def test_a_method_of_a_file_is_in_the_table_and_can_be_built(write):
     assert multimode_ot.add_method_file(write(method("Shifted"))) == ["Shifted"]
     assert multimode_ot.method_names()[-1] == "Shifted"
-    model = multimode_ot.build_model("Shifted", random_state("tiny-vit"), NAMES)
+    model = multimode_ot.build_model("Shifted", random_clip("tiny-vit"), NAMES)
     model(random_images("tiny-vit")).sum().backward()
     assert model.prompt_learner.shift.grad.any()
     model.set_classes(["lynx"])
@@ -81,7 +81,7 @@ def test_its_settings_are_checked_by_their_declarations(write):
     node = methods.build.default_settings("Shifted")
     node.SCALE = 0.0
     with pytest.raises(ValueError, match=r"TRAINER\.SHIFTED\.SCALE 0\.0: must be more than 0"):
-        multimode_ot.build_model("Shifted", random_state("tiny-vit"), NAMES, node)
+        multimode_ot.build_model("Shifted", random_clip("tiny-vit"), NAMES, node)
 
 
 def test_a_file_is_read_once(write, tmp_path):
@@ -159,7 +159,7 @@ def test_a_method_of_an_installed_package_is_found_by_its_entry_point(installed)
     installed("Theirs", "their_method:Theirs", text=method("Theirs"))
     assert "Theirs" in methods.strangers()
     assert "their_method" not in sys.modules  # its name is known without importing it
-    model = multimode_ot.build_model("Theirs", random_state("tiny-vit"), NAMES)
+    model = multimode_ot.build_model("Theirs", random_clip("tiny-vit"), NAMES)
     assert model(random_images("tiny-vit")).shape == (2, 3)
 
 
@@ -224,7 +224,7 @@ def test_a_method_may_change_gradients_and_hear_of_epochs(write):
         "    ",
     )
     multimode_ot.add_method_file(write(text))
-    model = multimode_ot.build_model("Hooked", random_state("tiny-vit"), NAMES)
+    model = multimode_ot.build_model("Hooked", random_clip("tiny-vit"), NAMES)
     optimizer = torch.optim.SGD(model.prompt_learner.parameters(), 1.0)
     from multimode_ot.training.step import training_step
 

@@ -13,7 +13,7 @@ from multimode_ot.config import merge_file
 from multimode_ot.regularisers import Seen
 from multimode_ot.training.optimisation import build_optimisation
 from parity import NAMES, settings
-from random_clip import random_state
+from random_clip import random_clip, random_state
 from slow_in_blocks import AdamW
 
 CONFIG = Path(__file__).parents[3] / "configs/trainers/TCP/vit_b16_ep50.yaml"
@@ -121,7 +121,7 @@ def test_the_published_shape_has_as_many_parameters_as_the_original():
 
 @pytest.mark.parametrize("words, start", [("a photo of a", True), ("", False)])
 def test_the_context_starts_with_words_or_at_random(words, start):
-    model = build_model("TCP", random_state(VIT), NAMES, settings("TCP", CTX_INIT=words))
+    model = build_model("TCP", random_clip(VIT), NAMES, settings("TCP", CTX_INIT=words))
     embedded = random_state(VIT)["token_embedding.weight"]
     assert bool((model.prompt_learner.ctx[0] == embedded).all(1).any()) == start
 
@@ -141,4 +141,4 @@ def test_the_context_starts_with_words_or_at_random(words, start):
 )
 def test_what_does_not_fit_is_refused(changes, words):
     with pytest.raises(ValueError, match=f"^TRAINER.TCP.{words}"):
-        build_model("TCP", random_state(VIT), NAMES, settings("TCP", **changes))
+        build_model("TCP", random_clip(VIT), NAMES, settings("TCP", **changes))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from multimode_ot import build_model
 from parity import NAMES, TOLERANCE, assert_parity, random_images, reference, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 TINY = "tiny-vit"
 # A class of one token and one of many: the prompts of a class differ in length, too.
@@ -28,7 +28,7 @@ def test_plot_equals_the_original(shape, dataset, prompts):
 
 def test_a_plot_logit_depends_on_the_batch_as_in_the_original():
     images = random_images("tiny-resnet", 3)
-    model = build_model("PLOT", random_state("tiny-resnet"), NAMES, settings("PLOT"))
+    model = build_model("PLOT", random_clip("tiny-resnet"), NAMES, settings("PLOT"))
     together = model(images)
     prompts = {k: v.detach() for k, v in model.prompt_learner.state_dict().items()}
     for batch in (images, images[:1]):
@@ -66,7 +66,7 @@ def test_the_released_head_equals_the_original(method, alignment, depth, sentenc
 def test_the_released_head_gives_no_gradient_to_tokens():
     model = build_model(
         "ALIGN",
-        random_state(TINY),
+        random_clip(TINY),
         UNEVEN,
         settings("ALIGN", HEAD="released", PROMPT_DEPTH=2),
     )

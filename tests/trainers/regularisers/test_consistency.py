@@ -10,7 +10,7 @@ from multimode_ot import build_model
 from multimode_ot.backbone.templates import ENSEMBLE_TEMPLATES
 from multimode_ot.regularisers import Seen
 from parity import random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 from regularised import DTYPES, assert_equal, both, gradients, seen
 from slow_methods import CASES, NAMES
 from slow_regularisers import Teacher, frozen_consistency, template_consistency
@@ -115,7 +115,7 @@ def test_visual_modes_that_are_left_out_have_no_image_term():
     parts = {"REGULARISERS": ("frozen_consistency",), "PROMPT_DEPTH": 2}
     for shape in ("tiny-vit", "tiny-resnet"):
         node = settings("MultiModeOT", **parts, VISION_PROMPT_NUMBER=0)
-        model = build_model("MultiModeOT", random_state(shape), NAMES, node).train()
+        model = build_model("MultiModeOT", random_clip(shape), NAMES, node).train()
         images, labels = random_images(shape), torch.tensor([0, 1])
         terms = model.regularisers["frozen_consistency"].loss_terms(
             Seen(model, images, labels, *model.see(images))
@@ -126,7 +126,7 @@ def test_visual_modes_that_are_left_out_have_no_image_term():
 def test_untouched_clip_is_at_no_distance_from_itself():
     """The prompts are the template's own words, as they start."""
     node = settings("CoOp", CTX_INIT="a photo of a", REGULARISERS=("template_consistency",))
-    model = build_model("CoOp", random_state("tiny-vit"), NAMES, node)
+    model = build_model("CoOp", random_clip("tiny-vit"), NAMES, node)
     images = random_images("tiny-vit")
     sight = Seen(model, images, torch.tensor([0, 1]), *model.see(images))
     (term,) = model.regularisers["template_consistency"].loss_terms(sight).values()

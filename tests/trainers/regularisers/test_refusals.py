@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from multimode_ot import build_model, load_clip
+from multimode_ot import build_model
 from multimode_ot.methods import find_method, method_names
 from multimode_ot.methods.build import limit_depths
 from multimode_ot.regularisers import REGULARISERS
 from parity import NAMES, settings
-from random_clip import random_state
+from random_clip import random_clip
 
 # Options of CoOp, and what the line must say.
 WRONG = {
@@ -110,22 +110,22 @@ def test_a_part_fits_where_the_method_has_what_it_needs(method, part):
     fits = bool(kind.trains) and method != "ALIGN" and not getattr(kind, "fits_at_once", False)
     fits = fits and (part != "template_consistency" or "text" in kind.learned)
     node = settings(method, REGULARISERS=(part,))
-    limit_depths(node, load_clip(random_state("tiny-vit")), method)
+    limit_depths(node, random_clip("tiny-vit"), method)
     if fits:
-        model = build_model(method, random_state("tiny-vit"), NAMES, node)
+        model = build_model(method, random_clip("tiny-vit"), NAMES, node)
         assert list(model.regularisers) == [part]
     else:
         with pytest.raises(ValueError, match=re.escape(f"TRAINER.{method.upper()}.REGULARISERS")):
-            build_model(method, random_state("tiny-vit"), NAMES, node)
+            build_model(method, random_clip("tiny-vit"), NAMES, node)
 
 
 def test_a_library_call_refuses_a_name_in_the_place_of_a_list():
     node = settings("CoOp", REGULARISERS="weight_average")
     with pytest.raises(ValueError, match=r"must be a list of names, such as \('weight_average',\)"):
-        build_model("CoOp", random_state("tiny-vit"), NAMES, node)
+        build_model("CoOp", random_clip("tiny-vit"), NAMES, node)
 
 
 def test_settings_of_parts_that_are_not_listed_are_not_read():
     node = settings("CoOp")
     node.WEIGHT_AVERAGE.STD = -1.0
-    assert build_model("CoOp", random_state("tiny-vit"), NAMES, node).regularisers == {}
+    assert build_model("CoOp", random_clip("tiny-vit"), NAMES, node).regularisers == {}

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from multimode_ot import build_model, load_clip
+from multimode_ot import build_model
 from multimode_ot.backbone import zero_shot
 from multimode_ot.methods import frozen
 from multimode_ot.training.step import training_step
 from parity import random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 from regularised import assert_equal, both, scaler
 from slow_methods import NAMES
 from slow_regularisers import Teacher
@@ -21,7 +21,7 @@ def build(method="CoOp", parts=ALL, names=NAMES, **changes):
     torch.manual_seed(0)
     depths = {k: 2 for k in settings(method) if "PROMPT_DEPTH" in k}
     node = settings(method, REGULARISERS=tuple(parts), **depths | changes)
-    return build_model(method, random_state("tiny-vit"), names, node).train()
+    return build_model(method, random_clip("tiny-vit"), names, node).train()
 
 
 def step(model, images=None):
@@ -60,7 +60,7 @@ def test_class_features_are_averaged_over_templates_normalised_before_or_not(uni
 @pytest.mark.parametrize("method", ["CoOp", "MaPLe", "MultiModeOT", "PLOT"])
 def test_image_features_are_those_of_the_tower_without_prompts(method):
     model, images = build(method), random_images("tiny-vit")
-    plain = build_model("ZeroshotCLIP", random_state("tiny-vit"), NAMES)
+    plain = build_model("ZeroshotCLIP", random_clip("tiny-vit"), NAMES)
     torch.testing.assert_close(model.frozen_image(images), plain.image_features(images))
 
 
@@ -134,7 +134,7 @@ def test_class_features_move_with_the_model():
 @pytest.mark.parametrize("unit", [True, False])
 def test_class_features_are_computed_in_float32_by_towers_in_half(unit, encoded):
     low = build(PREC="bf16")
-    rounded = load_clip(random_state("tiny-vit")).cast(torch.bfloat16).cast(torch.float32)
+    rounded = random_clip("tiny-vit").cast(torch.bfloat16).cast(torch.float32)
     expected = zero_shot.template_features(rounded, NAMES, TEMPLATES, unit)
     assert torch.equal(low.frozen_text(TEMPLATES, unit), expected)
     assert low.clip.dtype == torch.bfloat16  # the towers stay as they are

@@ -7,7 +7,7 @@ import torch
 from multimode_ot import build_model
 from multimode_ot.regularisers.weight_average import gaussian_weights
 from parity import settings
-from random_clip import random_state
+from random_clip import random_clip
 from slow_methods import NAMES
 from slow_regularisers import gaussian_weights as slow_weights
 
@@ -42,7 +42,7 @@ def model_with_average(method="MultiModeOT", mean=3.0, std=2.0):
     depths = {k: 2 for k in settings(method) if "PROMPT_DEPTH" in k}
     node = settings(method, REGULARISERS=(PART,), **depths)
     node.WEIGHT_AVERAGE.update(MEAN=mean, STD=std)
-    return build_model(method, random_state("tiny-vit"), NAMES, node)
+    return build_model(method, random_clip("tiny-vit"), NAMES, node)
 
 
 def live_through(model, epochs, first=1, last=None):

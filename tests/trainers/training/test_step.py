@@ -9,7 +9,7 @@ from multimode_ot.regularisers import REGULARISERS
 from multimode_ot.regularisers.gradient_projection import GradientProjection
 from multimode_ot.training.step import training_step
 from parity import NAMES, random_images, settings
-from random_clip import random_state
+from random_clip import random_clip
 from regularised import scaler
 
 TERMS = ("template_consistency", "frozen_consistency")
@@ -24,7 +24,7 @@ def build(method="CoOp", parts=(), **changes):
     torch.manual_seed(0)
     depths = {k: 2 for k in settings(method) if "PROMPT_DEPTH" in k}
     node = settings(method, REGULARISERS=tuple(parts), **depths | changes)
-    return build_model(method, random_state("tiny-vit"), NAMES, node).train()
+    return build_model(method, random_clip("tiny-vit"), NAMES, node).train()
 
 
 def prompts(model):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .clip import CLIP
-from .sources import clip_package
+from .clip_package import clip_package
 
 PLACEHOLDER = "X"  # one BPE token; holds the place of a context vector
 

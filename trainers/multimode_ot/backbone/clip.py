@@ -1,22 +1,23 @@
-"""A frozen CLIP from a name, a file or a state dict.
+"""A frozen CLIP from a name, a file, a folder, a state dict or a live module.
 
-The towers are built here from an OpenAI state dict, so that a host's edited copy of the `clip`
-package does not matter; of that package only the model names, the download and the tokenizer
-are used.
+The towers are built here, whatever format their weights come in, so that a host's edited copy of
+the `clip` package does not matter; of that package only the tokenizer is used.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from .layers import HEAD_WIDTH, LayerNorm, ModifiedResNet, Transformer, VisionTransformer
-from .sources import read_weights
+from .architecture import Architecture, Shape, Tower, require_agreement
+from .formats.shapes import NO_CLIP, shape_of
+from .layers import LayerNorm, ModifiedResNet, Transformer, VisionTransformer
+from .live_modules import read_module
+from .sources import read_mapping, read_weights
 from .state_dicts import tensors_digest
 
 
@@ -30,51 +31,35 @@ class CLIP(nn.Module):
 
     visual: VisionTransformer | ModifiedResNet
 
-    def __init__(self, state: Mapping[str, Tensor], name: str = "CLIP"):
-        """Raises `ValueError` if `state` is not an OpenAI CLIP state dict."""
+    def __init__(self, state: Mapping[str, Tensor], architecture: Architecture, name: str = "CLIP"):
+        """Raises `ValueError` unless `state` is a state dict of OpenAI's layout that `architecture`
+        can run."""
         super().__init__()
-        no_clip = f"{name} is not an OpenAI CLIP state dict"
-        if not isinstance(state, Mapping):
-            raise ValueError(f"{no_clip}: it holds a {type(state).__name__}")
-        state = {k: v for k, v in state.items() if k not in _ARCHIVE_CONSTANTS}
-        missing = [k for k in _ALWAYS_THERE if k not in state]
-        if missing:
-            raise ValueError(f"{no_clip}: it lacks {missing}")
-        for key, axes in _ALWAYS_THERE.items():
-            shape = getattr(state[key], "shape", None)
-            if shape is None or len(shape) != axes:
-                raise ValueError(
-                    f"{no_clip}: {key} is {shape and tuple(shape)}, not a tensor of {axes} axes"
-                )
-        self.name = name
-        width, embed = state["text_projection"].shape
+        shape = shape_of(state, name)
+        if architecture.shape is not None:
+            architecture.shape.require(shape, name)
+        self.name, self.shape, self.architecture = name, shape, architecture
+        self._require_heads()
         with torch.device("meta"):
-            try:
-                self.visual = _vision_tower(state, embed)
-            except KeyError as error:
-                raise ValueError(f"{no_clip}: it lacks {error}") from None
-            except ValueError as error:  # a tensor of another number of axes
-                raise ValueError(
-                    f"{no_clip}: a tensor of visual has the wrong shape ({error})"
-                ) from None
-            self.transformer = Transformer(width, _count_blocks(state, "transformer.resblocks."))
+            self.visual = _vision_tower(shape, architecture.vision)
+            width, text = shape.text_width, architecture.text
+            self.transformer = Transformer(width, shape.text_hidden, shape.text_layers, text)
             self.token_embedding = nn.Embedding(*state["token_embedding.weight"].shape)
-            self.positional_embedding = nn.Parameter(
-                torch.empty_like(state["positional_embedding"])
-            )
-            self.ln_final = LayerNorm(width)
-            self.text_projection = nn.Parameter(torch.empty(width, embed))
+            self.positional_embedding = nn.Parameter(torch.empty(shape.context_length, width))
+            self.ln_final = LayerNorm(width, text.eps)
+            self.text_projection = nn.Parameter(torch.empty(width, shape.embed))
             self.logit_scale = nn.Parameter(torch.empty(()))
         floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
         try:
             outcome = self.load_state_dict(floats, assign=True, strict=False)
         except RuntimeError as error:  # sizes that do not fit each other
-            raise ValueError(f"{no_clip}: {error}") from None
+            raise ValueError(f"{name} {NO_CLIP}: {error}") from None
         # Files stripped of the batch counter, which only training reads, are whole.
         absent = [k for k in outcome.missing_keys if not k.endswith("num_batches_tracked")]
         if absent or outcome.unexpected_keys:
             raise ValueError(
-                f"{no_clip}: it lacks {absent[:5]}, and has unknown {outcome.unexpected_keys[:5]}"
+                f"{name} {NO_CLIP}: it lacks {absent[:5]}, and has unknown "
+                f"{outcome.unexpected_keys[:5]}"
             )
         for key, buffer in self.named_buffers():
             if buffer.is_meta:
@@ -82,6 +67,20 @@ class CLIP(nn.Module):
                 self.get_submodule(owner).register_buffer(leaf, torch.zeros((), dtype=torch.long))
         self.requires_grad_(False)
         self.eval()
+
+    def _require_heads(self) -> None:
+        shape, ran_by = self.shape, self.architecture
+        # A ResNet's attention pool is 32 times as wide as its stem.
+        pool = 1 if shape.patch else 32
+        for side, width, head in (
+            ("image", shape.vision_width * pool, ran_by.vision.head_width),
+            ("text", shape.text_width, ran_by.text.head_width),
+        ):
+            if width % head:
+                raise ValueError(
+                    f"MODEL.BACKBONE.HEAD_WIDTH {head}: the {side} tower of {self.name} is {width} "
+                    "wide, which heads of that width do not divide"
+                )
 
     def train(self, mode: bool = True) -> CLIP:
         """Stays in evaluation mode: the backbone is frozen, batch-norm statistics included."""
@@ -107,11 +106,17 @@ class CLIP(nn.Module):
 
         Of a CLIP that was cast to half precision it is another one.
         """
-        visual = self.visual
-        pool = visual.attnpool.heads if isinstance(visual, ModifiedResNet) else 0
-        heads = f"text_heads={self.text_width // HEAD_WIDTH} "
-        heads += f"vision_heads={pool or self.vision_width // HEAD_WIDTH}"
-        head = f"activation=quick_gelu {heads} eps={self.ln_final.eps}\n"
+        vision, text = self.architecture.vision, self.architecture.text
+        pool = self.visual.attnpool.heads if isinstance(self.visual, ModifiedResNet) else 0
+        # One word where both towers are alike, which those of a ResNet count as.
+        towers = [text, vision] if self.is_vit else [text]
+        parts = {
+            "activation": "/".join(dict.fromkeys(tower.activation for tower in towers)),
+            "text_heads": self.text_width // text.head_width,
+            "vision_heads": pool or self.vision_width // vision.head_width,
+            "eps": "/".join(dict.fromkeys(str(tower.eps) for tower in towers)),
+        }
+        head = " ".join(f"{key}={value}" for key, value in parts.items()) + "\n"
         floats = {k: v for k, v in self.state_dict().items() if v.is_floating_point()}
         return hashlib.sha256((head + tensors_digest(floats)).encode()).hexdigest()
 
@@ -153,49 +158,56 @@ class CLIP(nn.Module):
         return len(visual.transformer.resblocks) if isinstance(visual, VisionTransformer) else 0
 
 
-_ARCHIVE_CONSTANTS = {"input_resolution", "context_length", "vocab_size"}
-# With the number of their axes.
-_ALWAYS_THERE = {
-    "text_projection": 2,
-    "positional_embedding": 2,
-    "token_embedding.weight": 2,
-    "ln_final.weight": 1,
-    "logit_scale": 0,
-    "visual.conv1.weight": 4,
-}
+def _vision_tower(shape: Shape, tower: Tower) -> VisionTransformer | ModifiedResNet:
+    if isinstance(shape.vision_layers, tuple):
+        return ModifiedResNet(
+            shape.resolution,
+            shape.vision_width,
+            shape.vision_layers,
+            shape.embed,
+            tower.head_width,
+        )
+    return VisionTransformer(
+        shape.resolution,
+        shape.patch,
+        shape.vision_width,
+        shape.vision_hidden,
+        shape.vision_layers,
+        shape.embed,
+        tower,
+    )
 
 
-def _count_blocks(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({k[len(prefix) :].split(".")[0] for k in state if k.startswith(prefix)})
-
-
-def _vision_tower(state: Mapping[str, Tensor], embed: int) -> VisionTransformer | ModifiedResNet:
-    if _count_blocks(state, "visual.transformer.resblocks."):
-        width, _, patch, _ = state["visual.conv1.weight"].shape
-        grid = math.isqrt(state["visual.positional_embedding"].shape[0] - 1)
-        layers = _count_blocks(state, "visual.transformer.resblocks.")
-        return VisionTransformer(patch * grid, patch, width, layers, embed)
-    width = state["visual.layer1.0.conv1.weight"].shape[0]
-    grid = math.isqrt(state["visual.attnpool.positional_embedding"].shape[0] - 1)
-    depths = tuple(_count_blocks(state, f"visual.layer{i}.") for i in (1, 2, 3, 4))
-    return ModifiedResNet(grid * 32, width, depths, embed)
-
-
-def load_clip(source: str | os.PathLike | Mapping[str, Tensor] | nn.Module) -> CLIP:
+def load_clip(
+    source: str | os.PathLike | Mapping[str, Tensor] | nn.Module,
+    activation: str | Sequence[str] | None = None,
+    head_width: int | Sequence[int] | None = None,
+) -> CLIP:
     """A frozen float32 CLIP on the CPU.
 
     Args:
-        source: one of `available_backbones()`, the path of a file (a state dict saved by torch,
-            also gzipped, or one of OpenAI's archives), a state dict, or a loaded CLIP module.
+        source: one of `available_backbones()`; `open_clip:ARCH/PRETRAINED`; `hf:OWNER/NAME`; the
+            path of a file or folder (docs/backbones.md has the formats); a state dict; or a live
+            module of OpenAI's package, open_clip or transformers.
+        activation: of a file or mapping of bare tensors, which does not tell: `quick_gelu`, `gelu`
+            or `gelu_tanh`; two of them are the image's and the text tower's.
+        head_width: likewise, the width of an attention head.
 
     Raises:
-        ValueError: unknown name (the nearest ones are listed), or not a CLIP state dict.
+        ValueError: unknown name (the nearest ones are listed); not a CLIP, or one that the towers
+            here cannot be (what it has is named); bare tensors without `activation` and
+            `head_width`, or a backbone that says otherwise itself.
         OSError: weights that are neither on the disk nor to be had by download.
+        ImportError: the package that a name goes through is not installed.
     """
     if isinstance(source, CLIP):
+        require_agreement(source.architecture, activation, head_width, source.name)
         return source
     if isinstance(source, nn.Module):
-        return CLIP(source.state_dict(), type(source).__name__)
-    if isinstance(source, Mapping):
-        return CLIP(source)
-    return CLIP(read_weights(str(source)), str(source))
+        weights = read_module(source)
+        require_agreement(weights.architecture, activation, head_width, weights.name)
+    elif isinstance(source, Mapping):
+        weights = read_mapping(source, "CLIP", activation, head_width)
+    else:
+        weights = read_weights(str(source), activation, head_width)
+    return CLIP(weights.state, weights.architecture, weights.name)

@@ -1,4 +1,4 @@
-"""CLIP's modules under their stock parameter names, so that OpenAI state dicts load as they are.
+"""CLIP's modules under OpenAI's parameter names, so that such state dicts load as they are.
 
 Nothing here knows about prompts: `encoders` walks these modules and inserts them.
 Architecture: Radford et al., "Learning Transferable Visual Models From Natural Language
@@ -14,13 +14,11 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from .additions import NOTHING, AtBlock
-from .linear import affine, pull_back
+from .architecture import Tower
+from .frozen_mlp import MLP
 from .low_rank import updated_linear
-
-HEAD_WIDTH = 64  # every CLIP transformer has heads of this width
 
 
 class LayerNorm(nn.LayerNorm):
@@ -33,59 +31,22 @@ class LayerNorm(nn.LayerNorm):
 class Attention(nn.Module):
     """The parameters of `nn.MultiheadAttention`; `Block` runs it, and calls no module in it."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads = width // HEAD_WIDTH
+        self.heads = heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
         self.out_proj = nn.Linear(width, width)
 
 
-class MLP(nn.Module):
-    """Two linear layers with CLIP's quick GELU, `h sigmoid(1.702 h)`, between them; frozen."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.c_fc, self.c_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        weights = (self.c_fc.weight, self.c_fc.bias, self.c_proj.weight, self.c_proj.bias)
-        return _FrozenMLP.apply(x.flatten(0, -2), *weights).view(*x.shape[:-1], -1)
-
-
-class _FrozenMLP(torch.autograd.Function):
-    """Quick GELU is `silu(c h) / c` with c = 1.702. Both factors ride on the matrix products, and
-    cancel in the gradient, so the activation is one pass over memory and only its input is kept.
-    """
-
-    SLOPE = 1.702
-
-    @staticmethod
-    def forward(ctx, x, fc_weight, fc_bias, proj_weight, proj_bias):
-        if any(ctx.needs_input_grad[1:]):
-            raise RuntimeError("CLIP's weights are frozen: this layer gives them no gradient")
-        slope = _FrozenMLP.SLOPE
-        scaled = affine(x, fc_weight, fc_bias, beta=slope, alpha=slope)
-        ctx.save_for_backward(scaled, fc_weight, proj_weight)
-        active = F.silu(scaled, inplace=not ctx.needs_input_grad[0])
-        return affine(active, proj_weight, proj_bias, alpha=1 / slope)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        scaled, fc_weight, proj_weight = ctx.saved_tensors
-        grad = pull_back(grad, proj_weight)
-        torch.ops.aten.silu_backward.grad_input(grad, scaled, grad_input=grad)
-        return pull_back(grad, fc_weight), None, None, None, None
-
-
 class Block(nn.Module):
     """Pre-norm transformer block: `x += attn(ln_1(x)); x += mlp(ln_2(x))`."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, hidden: int, tower: Tower):
         super().__init__()
-        self.attn, self.ln_1 = Attention(width), LayerNorm(width)
-        self.mlp, self.ln_2 = MLP(width), LayerNorm(width)
+        self.attn = Attention(width, width // tower.head_width)
+        self.ln_1, self.ln_2 = LayerNorm(width, tower.eps), LayerNorm(width, tower.eps)
+        self.mlp = MLP(width, hidden, tower.activation)
 
     def forward(
         self,
@@ -99,7 +60,7 @@ class Block(nn.Module):
         return self.close(x, mixed, added)
 
     def open(self, x: Tensor, added: AtBlock = NOTHING) -> Tensor:
-        """Queries, keys and values of tokens `(..., w)`, `(..., 3, heads, 64)`."""
+        """Queries, keys and values of tokens `(..., w)`, `(..., 3, heads, head width)`."""
         attn = self.attn
         qkv = updated_linear(self.ln_1(x), attn.in_proj_weight, attn.in_proj_bias, added.qkv)
         return qkv.unflatten(-1, (3, attn.heads, -1))
@@ -116,21 +77,28 @@ class Block(nn.Module):
 
 
 def attend(qkv: Tensor, causal: bool) -> Tensor:
-    """Self-attention: `(S, L, 3, heads, 64)` to `(S, L, w)`."""
+    """Self-attention: `(S, L, 3, heads, head width)` to `(S, L, w)`."""
     # Unbound before transposed: the gradient is then put together in the layout of `qkv`.
-    q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (S, heads, L, 64)
+    q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (S, heads, L, head width)
     return merge_heads(F.scaled_dot_product_attention(q, k, v, is_causal=causal))
 
 
 def merge_heads(mixed: Tensor) -> Tensor:
-    """`(S, heads, L, 64)` to `(S, L, w)`."""
+    """`(S, heads, L, head width)` to `(S, L, w)`."""
     return mixed.transpose(1, 2).flatten(2)
 
 
 class Transformer(nn.Module):
-    def __init__(self, width: int, layers: int):
+    """Blocks of one width.
+
+    Args:
+        hidden: width of their MLPs.
+        tower: what runs them.
+    """
+
+    def __init__(self, width: int, hidden: int, layers: int, tower: Tower):
         super().__init__()
-        self.resblocks = nn.ModuleList(Block(width) for _ in range(layers))
+        self.resblocks = nn.ModuleList(Block(width, hidden, tower) for _ in range(layers))
 
     def __iter__(self) -> Iterator[Block]:
         return iter(cast(Iterable[Block], self.resblocks))
@@ -143,16 +111,25 @@ class Transformer(nn.Module):
 class VisionTransformer(nn.Module):
     """The parameters of CLIP's ViT; `encoders.encode_image` runs it."""
 
-    def __init__(self, resolution: int, patch: int, width: int, layers: int, embed: int):
+    def __init__(
+        self,
+        resolution: int,
+        patch: int,
+        width: int,
+        hidden: int,
+        layers: int,
+        embed: int,
+        tower: Tower,
+    ):
         super().__init__()
         self.resolution, self.width = resolution, width
         self.tokens = (resolution // patch) ** 2
         self.conv1 = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positional_embedding = nn.Parameter(torch.empty(self.tokens + 1, width))
-        self.ln_pre = LayerNorm(width)
-        self.transformer = Transformer(width, layers)
-        self.ln_post = LayerNorm(width)
+        self.ln_pre = LayerNorm(width, tower.eps)
+        self.transformer = Transformer(width, hidden, layers, tower)
+        self.ln_post = LayerNorm(width, tower.eps)
         self.proj = nn.Parameter(torch.empty(width, embed))
 
 
@@ -216,7 +193,9 @@ class AttentionPool(nn.Module):
 class ModifiedResNet(nn.Module):
     """CLIP's ResNet: three-convolution stem, anti-aliased strides, attention pool."""
 
-    def __init__(self, resolution: int, width: int, layers: tuple[int, ...], embed: int):
+    def __init__(
+        self, resolution: int, width: int, layers: tuple[int, ...], embed: int, head_width: int
+    ):
         super().__init__()
         self.resolution, self.width = resolution, width
         self.tokens = (resolution // 32) ** 2
@@ -233,7 +212,7 @@ class ModifiedResNet(nn.Module):
             inputs = planes * Bottleneck.expansion
             blocks += [Bottleneck(inputs, planes, stride=1) for _ in range(depth - 1)]
             setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
-        self.attnpool = AttentionPool(resolution // 32, inputs, width // 2, embed)
+        self.attnpool = AttentionPool(resolution // 32, inputs, inputs // head_width, embed)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, 3, H, W)` to pooled and local features, `(B, 1 + tokens, d)`."""

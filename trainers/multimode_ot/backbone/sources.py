@@ -1,111 +1,73 @@
-"""A backbone's weights from a file or a download. Reads tensors, builds nothing."""
+"""A backbone's weights from whatever names them. Reads tensors, builds nothing."""
 
 from __future__ import annotations
 
-import gzip
-import io
-import warnings
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from .names import check_backbone, own_file
-
-_DOWNLOADS = Path("~/.cache/clip").expanduser()  # where the clip package keeps them
-
-
-def clip_package() -> Any:
-    """OpenAI's `clip` package: model names, download and tokenizer.
-
-    Raises:
-        ImportError: it is not installed, cannot be imported, or another package has its name.
-    """
-    advice = "pip install clip-anytorch 'setuptools<81'"
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-            import clip
-    except Exception as error:  # whatever a package of that name does
-        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
-        raise ImportError(
-            f"OpenAI's clip package cannot be imported ({kind}{error}): {advice}"
-        ) from None
-    missing = [n for n in ("available_models", "tokenize", "clip") if not hasattr(clip, n)]
-    if missing:
-        raise ImportError(
-            f"the package clip in {getattr(clip, '__file__', None) or 'an unknown place'} is not "
-            f"OpenAI's (it has no {missing[0]}): pip uninstall clip, then {advice}"
-        )
-    return clip
+from .architecture import OPENAI, Architecture, Preprocessing, require_agreement, told_architecture
+from .downloads import openai
+from .formats.layouts import to_openai
+from .formats.shapes import shape_of
+from .formats.tensor_files import read_archive, read_tensors
+from .live_modules import towers_of
+from .names import OPENAI as OPENAI_NAMES
+from .names import Advertised, advertised, check_backbone, path_of
+from .weights import Weights
 
 
-def _locate(name: str) -> Path:
-    check_backbone(name)
-    path = own_file(name)
-    if path is not None:
-        return path
-    clip = clip_package()
-    url = clip.clip._MODELS[name]
-    try:
-        return Path(clip.clip._download(url, str(_DOWNLOADS)))
-    except Exception as error:
-        raise OSError(
-            f"the weights of {name} could not be downloaded ({error}). Put the file "
-            f"{url.rsplit('/', 1)[-1]} into {_DOWNLOADS}, or name a local file: "
-            "MODEL.BACKBONE.NAME <path>"
-        ) from error
+def read_weights(name: str, activation: Any = None, head_width: Any = None) -> Weights:
+    """The weights that a backbone's name, file or folder stands for.
 
-
-def is_local(name: str) -> bool:
-    """Whether the weights that `name` stands for are on this machine."""
-    place = download_place(name)
-    return bool(own_file(name)) or bool(place and place.is_file())
-
-
-def download_place(name: str) -> Path | None:
-    """The file that a backbone's weights are downloaded to; None of one that is not OpenAI's."""
-    url = clip_package().clip._MODELS.get(name)
-    return _DOWNLOADS / url.rsplit("/", 1)[-1] if url else None
-
-
-def read_weights(name: str) -> Mapping[str, Tensor]:
-    """The state dict that a backbone's name or file stands for.
+    Args:
+        activation, head_width: what bare tensors do not tell (`load_clip`).
 
     Raises:
-        ValueError: unknown name (the nearest ones are listed), or a file of something else.
+        ValueError: unknown name (the nearest ones are listed), what cannot be a CLIP here, or bare
+            tensors of which nobody said how they are run.
         OSError: weights that are neither on the disk nor to be had by download.
+        ImportError: the package that a name goes through is not installed.
     """
-    path = _locate(name)
-    if _is_torchscript(path):  # OpenAI's own files; no Python code is unpickled from them
-        with warnings.catch_warnings():  # that the format is old is nothing its user can change
-            warnings.filterwarnings("ignore", "`?torch.jit.load")
-            try:
-                return torch.jit.load(str(path), map_location="cpu").state_dict()
-            except RuntimeError:
-                raise ValueError(
-                    f"{path} is not an OpenAI CLIP state dict: it is a damaged TorchScript archive"
-                ) from None
+    check_backbone(name)
+    declared = advertised(name)
+    if name in OPENAI_NAMES:
+        path = openai.fetch(name)
+    else:
+        path = declared.path if declared else path_of(name)
+    known = _read_file(path, name, declared)
+    if isinstance(known, Weights):
+        require_agreement(known.architecture, activation, head_width, name)
+        return known
+    return read_mapping(known, name, activation, head_width)
+
+
+def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:
+    """Bare tensors of any layout, run as the caller says; raises as `read_weights`."""
+    tensors = to_openai(state, name)
+    shape_of(tensors, name)  # what is no CLIP at all needs no telling
+    return Weights(tensors, told_architecture(activation, head_width, name), name)
+
+
+def _read_file(path: Path, name: str, declared: Advertised | None) -> Weights | Any:
+    """Weights that say themselves how they are run; of bare tensors what the file holds."""
+    module = read_archive(path)
+    if module is not None:
+        return _of_archive(path, module, name)
+    content = read_tensors(path)
+    if declared is None or not declared.says:
+        return content
+    state = to_openai(content, name)
+    return Weights(state, declared.architecture(shape_of(state, name).resolution), name)
+
+
+def _of_archive(path: Path, module: Any, name: str) -> Weights | Any:
+    """The tensors of a TorchScript archive, which holds the program that runs them, if that is one
+    of OpenAI's."""
+    state = to_openai(module.state_dict(), name)
+    resolution = shape_of(state, name).resolution
+    if openai.is_known(path):
+        return Weights(state, Architecture(OPENAI, OPENAI, Preprocessing(resolution)), name)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            content = io.BytesIO(stream.read())
-        state = torch.load(content, map_location="cpu", weights_only=True)
-    except Exception as error:  # what damaged bytes raise has no common type
-        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-            raise
-        # Not chained: torch's message advises to load the file with its code.
-        raise ValueError(
-            f"{path} is not an OpenAI CLIP state dict: it is damaged, no file of torch.save, or "
-            "holds more than tensors and plain values, which is never loaded"
-        ) from None
-    return state.get("state_dict", state) if isinstance(state, dict) else state
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+        return Weights(state, Architecture(*towers_of(module, name)), name)
+    except ValueError:
+        return state

@@ -46,6 +46,8 @@ FREE = {
     "DATALOADER.CACHE_MB",
     # Of these the content counts, not the name.
     "MODEL.BACKBONE.NAME",
+    "MODEL.BACKBONE.ACTIVATION",
+    "MODEL.BACKBONE.HEAD_WIDTH",
     "MODEL.INIT_WEIGHTS",
 }
 # Read by nothing that a method does which trains nothing.

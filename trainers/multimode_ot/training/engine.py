@@ -16,11 +16,11 @@ from tqdm import tqdm
 from yacs.config import CfgNode
 
 from ..backbone.class_tokens import one_prompt
-from ..backbone.clip import load_clip
 from ..methods.base import PromptedCLIP
 from ..methods.build import build_model
 from ..methods.class_bound import ClassBound
 from ..methods.on_features import OnFeatures
+from .backbone import load_backbone
 from .checkpoints import (
     BEST,
     MethodState,
@@ -56,7 +56,7 @@ class PromptTrainer(TrainerX):
     def __init__(self, cfg: CfgNode) -> None:
         self.check_cfg(cfg)
         self.run = Run(cfg, self.method)
-        self._clip = load_clip(cfg.MODEL.BACKBONE.NAME)
+        self._clip = load_backbone(cfg)
         try_settings(cfg, self.method, self._clip, host_optimisation)
         self.run.has_backbone(self._clip)
         super().__init__(cfg)

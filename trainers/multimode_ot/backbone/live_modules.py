@@ -1,0 +1,115 @@
+"""How a live CLIP module computes, read from its parts: its activations by what they do to numbers,
+its heads and epsilons by the attributes that torch's own modules have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .architecture import OPENAI, Architecture, Tower
+from .formats.layouts import to_openai
+from .formats.shapes import NO_CLIP, shape_of
+from .weights import Weights
+
+_FUNCTIONS = {
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+}
+
+
+def read_module(module: nn.Module) -> Weights:
+    """The tensors of a module of OpenAI's package (or a copy of it), and how it runs them.
+
+    Raises:
+        ValueError: none of these, or one whose parts do not say how it computes.
+    """
+    name = type(module).__name__
+    state = to_openai(module.state_dict(), name)
+    shape_of(state, name)
+    vision, text = towers_of(module, name)
+    return Weights(state, Architecture(vision, text), name)
+
+
+def towers_of(module: nn.Module, name: str) -> tuple[Tower, Tower]:
+    """The image's and the text tower of a live module, also of a TorchScript archive."""
+    parts = dict(module.named_children())
+    text = _tower(parts.get("text", module), f"the text tower of {name}")
+    visual: Any = parts.get("visual")
+    if visual is None:
+        raise ValueError(f"{name} {NO_CLIP}: it has no image tower")
+    if hasattr(visual, "attnpool"):
+        heads = getattr(visual.attnpool, "num_heads", None)
+        width = visual.attnpool.positional_embedding.shape[1]
+        return Tower(text.activation, width // heads if heads else text.head_width), text
+    return _tower(visual, f"the image tower of {name}"), text
+
+
+def _tower(root: Any, where: str) -> Tower:
+    blocks = list(_blocks(root, where))
+    activations = {_activation_of(block, where) for block in blocks}
+    heads = {_heads_of(block) for block in blocks}
+    # Where an archive has forgotten it, it is torch's own.
+    norms = [norm for block in blocks for norm in (block.ln_1, block.ln_2)]
+    epsilons = {float(getattr(norm, "eps", OPENAI.eps)) for norm in norms}
+    for what, found in (("activations", activations), ("heads", heads), ("epsilons", epsilons)):
+        if len(found) > 1:
+            raise ValueError(
+                f"{where}: its blocks have different {what}: {sorted(map(str, found))}"
+            )
+    activation, width = activations.pop(), blocks[0].ln_1.weight.shape[0]
+    count = heads.pop()
+    if count is None and activation != OPENAI.activation:
+        raise ValueError(f"{where}: its attention does not say how many heads it has")
+    # OpenAI's archives were traced, which forgets the number.
+    return Tower(activation, width // count if count else OPENAI.head_width, epsilons.pop())
+
+
+def _blocks(root: Any, where: str) -> Iterator[Any]:
+    blocks = getattr(getattr(root, "transformer", None), "resblocks", None)
+    if blocks is None:
+        raise ValueError(f"{where} has no transformer.resblocks: it is none that runs here")
+    # A TorchScript archive has a module for each kind of container, without their methods.
+    return (block for _, block in blocks.named_children())
+
+
+def _heads_of(block: Any) -> int | None:
+    heads = getattr(block.attn, "num_heads", None)
+    return heads if isinstance(heads, int) else None
+
+
+def _activation_of(block: Any, where: str) -> str:
+    between = [part for _, part in block.mlp.named_children() if not list(part.parameters())]
+    between = [part for part in between if not _changes_nothing(part)]
+    if len(between) != 1:
+        raise ValueError(f"{where}: its MLP has no activation module that could be looked at")
+    x = torch.linspace(-4, 4, 33)
+    try:
+        with torch.no_grad():
+            y = between[0](x)
+    except Exception as error:  # whatever a stranger's module does
+        raise ValueError(f"{where}: its activation cannot be run ({error})") from None
+    distances = {word: float((f(x) - y).abs().max()) for word, f in _FUNCTIONS.items()}
+    nearest = min(distances, key=lambda word: distances[word])
+    # The two that are nearest each other differ by 5e-4, those that half precision has rounded
+    # from themselves by 2e-3.
+    if distances[nearest] > 1e-4:
+        raise ValueError(
+            f"{where}: its activation {type(between[0]).__name__} is none of "
+            f"{', '.join(_FUNCTIONS)} (the nearest, {nearest}, differs by {distances[nearest]:.1g})"
+        )
+    return nearest
+
+
+def _changes_nothing(part: Any) -> bool:
+    x = torch.linspace(-4, 4, 33)
+    try:
+        with torch.no_grad():
+            y = part(x)
+    except Exception:  # whatever a stranger's module does: it is looked at as an activation
+        return False
+    return isinstance(y, Tensor) and torch.equal(x, y)
