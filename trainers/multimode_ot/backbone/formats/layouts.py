@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from . import open_clip_keys
 from .shapes import NO_CLIP
 
 # Nothing that a forward pass reads: constants of OpenAI's archives, indices 0, 1, 2, ..., and the
@@ -32,7 +33,8 @@ def to_openai(state: Any, where: str) -> dict[str, Tensor]:
     if not isinstance(state, Mapping):
         raise ValueError(f"{where} {NO_CLIP}: it holds a {type(state).__name__}")
     tensors = {_plain(key): value for key, value in state.items()}
-    return {k: v for k, v in tensors.items() if k not in IGNORED and not k.endswith(IGNORED_ENDS)}
+    wanted = {k: v for k, v in tensors.items() if k not in IGNORED and not k.endswith(IGNORED_ENDS)}
+    return open_clip_keys.to_openai(wanted, where)
 
 
 def _plain(key: Any) -> str:

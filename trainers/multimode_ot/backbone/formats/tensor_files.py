@@ -23,6 +23,10 @@ def read_tensors(path: Path) -> Any:
         OSError: one that cannot be read.
     """
     try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = io.BytesIO(stream.read())
         return torch.load(content, map_location="cpu", weights_only=True)
