@@ -57,7 +57,7 @@ OUTSIDE = {
         "yaml",
     },
     "regularisers": {"torch", "yacs"},
-    "backbone": {"clip", "torch"},
+    "backbone": {"clip", "safetensors", "torch", "tqdm"},
     "transport": {"ot", "torch"},
     "ground": {"yaml", "yacs"},
 }
@@ -69,7 +69,7 @@ ONLY_IN = {
         "training/registration.py",
     },
     "ot": {"transport/variants.py"},
-    "clip": {"backbone/sources.py"},
+    "clip": {"backbone/clip_package.py"},
     "jinja2": {"results/report/page.py"},
     "markupsafe": {"results/report/page.py"},
     "matplotlib": {
