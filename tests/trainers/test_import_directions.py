@@ -57,7 +57,7 @@ OUTSIDE = {
         "yaml",
     },
     "regularisers": {"torch", "yacs"},
-    "backbone": {"clip", "torch", "tqdm"},
+    "backbone": {"clip", "safetensors", "torch", "tqdm"},
     "transport": {"ot", "torch"},
     "ground": {"yaml", "yacs"},
 }
