@@ -57,7 +57,7 @@ OUTSIDE = {
         "yaml",
     },
     "regularisers": {"torch", "yacs"},
-    "backbone": {"clip", "safetensors", "torch", "tqdm"},
+    "backbone": {"clip", "huggingface_hub", "open_clip", "safetensors", "torch", "tqdm"},
     "transport": {"ot", "torch"},
     "ground": {"yaml", "yacs"},
 }
@@ -70,6 +70,8 @@ ONLY_IN = {
     },
     "ot": {"transport/variants.py"},
     "clip": {"backbone/clip_package.py"},
+    "huggingface_hub": {"backbone/downloads/open_clip.py"},
+    "open_clip": {"backbone/downloads/open_clip.py"},
     "jinja2": {"results/report/page.py"},
     "markupsafe": {"results/report/page.py"},
     "matplotlib": {

@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ...config import require_known
@@ -128,9 +129,10 @@ def place(arch: str, tag: str) -> Path | None:
     says = _library().get_pretrained_cfg(arch, tag)
     repository, files = _on_hub(says)
     hub = _hub() if repository else None
-    for file in files if hub else ():
-        found = hub.try_to_load_from_cache(repository, file)
-        if isinstance(found, str):
+    if hub is not None:
+        cached = (hub.try_to_load_from_cache(repository, file) for file in files)
+        found = next((path for path in cached if isinstance(path, str)), None)
+        if found is not None:
             return Path(found)
     path = _of_url(says)
     return path if path is not None and path.is_file() else None
@@ -149,22 +151,38 @@ def fetch(arch: str, tag: str) -> Path:
         return path
     repository, files = _on_hub(says)
     hub = _hub() if repository else None
-    address = f"{hub.constants.ENDPOINT}/{repository}/resolve/main/{files[0]}" if hub else ""
-    address = address or says["url"]
+    sought = [says.get("url")]
+    if hub:
+        sought = [f"{hub.constants.ENDPOINT}/{repository}/resolve/main/{file}" for file in files]
     advice = (
         f"the weights of {name_of(arch, tag)} are not here: "
         f"{f'{path} is cut or damaged, and ' if path else ''}"
-        f"{f'{files[0]} of the repository {repository}' if hub else address} was looked for. Put "
+        f"{f'{files[0]} of the repository {repository}' if hub else sought[0]} was looked for. Put "
         f"such a file into a folder with its {CONFIG}, and name that: MODEL.BACKBONE.NAME <folder>"
     )
     if hub and hub.constants.HF_HUB_OFFLINE:
         raise OSError(f"HF_HUB_OFFLINE is set, which forbids the hub; {advice}")
-    require_reachable(address, advice)
+    require_reachable(sought[0], advice)
     try:
         return Path(_library().download_pretrained(says))
     except Exception as error:  # whatever the libraries beneath raise
-        reason = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
-        raise OSError(f"{address} could not be downloaded ({reason}); {advice}") from None
+        reason = _reason(error, hub, sought)
+        raise OSError(f"{sought[0]} could not be downloaded ({reason}); {advice}") from None
+
+
+def _reason(error: Exception, hub: Any, sought: Sequence[str]) -> str:
+    """Why a download failed. Of the hub's answers the library tells only the last, to a question
+    for another file."""
+    refusals = []
+    for address in sought if hub else ():
+        try:
+            hub.get_hf_file_metadata(address)
+        except Exception as refusal:  # whatever the library raises
+            refusals.append(refusal)
+        else:
+            return f"the hub has {address.rpartition('/')[2]}, but its transfer was cut"
+    error = (refusals or [error])[0]
+    return shorten(str(error) or type(error).__name__, 200)
 
 
 def _on_hub(says: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
