@@ -57,7 +57,11 @@ OUTSIDE = {
         "yaml",
     },
     "regularisers": {"torch", "yacs"},
+<<<<<<< HEAD
     "backbone": {"clip", "torch", "tqdm"},
+=======
+    "backbone": {"clip", "safetensors", "torch", "tqdm"},
+>>>>>>> any-hf
     "transport": {"ot", "torch"},
     "ground": {"yaml", "yacs"},
 }
