@@ -254,7 +254,7 @@ _stages_run: set[Path] = set()
 @cache
 def backbone_part(name: str) -> dict[str, Any]:
     """The backbone's part of a record, if its weights are on this machine."""
-    from multimode_ot.backbone.clip import load_clip
+    from multimode_ot.backbone.loading import load_clip
     from multimode_ot.backbone.sources import is_local
 
     if not is_local(name):

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from .shapes import NO_CLIP
 
-# Nothing that a forward pass reads: constants of OpenAI's archives, indices 0, 1, 2, ..., and the
-# bias that a sigmoid loss adds to all logits alike.
-IGNORED = ("input_resolution", "context_length", "vocab_size", "logit_bias")
+ARCHIVE_CONSTANTS = ("input_resolution", "context_length", "vocab_size")  # of OpenAI's archives
+# Nothing that a forward pass reads, indices 0, 1, 2, ... among it, and the bias that a sigmoid loss
+# adds to all logits alike.
+IGNORED = (*ARCHIVE_CONSTANTS, "logit_bias")
 IGNORED_ENDS = ("position_ids",)
 
 
