@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from . import open_clip_keys
 from .shapes import NO_CLIP
 
 ARCHIVE_CONSTANTS = ("input_resolution", "context_length", "vocab_size")  # of OpenAI's archives
@@ -33,7 +34,8 @@ def to_openai(state: Any, where: str) -> dict[str, Tensor]:
     if not isinstance(state, Mapping):
         raise ValueError(f"{where} {NO_CLIP}: it holds a {type(state).__name__}")
     tensors = {_plain(key): value for key, value in state.items()}
-    return {k: v for k, v in tensors.items() if k not in IGNORED and not k.endswith(IGNORED_ENDS)}
+    wanted = {k: v for k, v in tensors.items() if k not in IGNORED and not k.endswith(IGNORED_ENDS)}
+    return open_clip_keys.to_openai(wanted, where)
 
 
 def _plain(key: Any) -> str:
