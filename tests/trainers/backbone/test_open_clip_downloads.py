@@ -141,6 +141,11 @@ def test_where_the_hub_is_forbidden_nothing_is_asked(server, monkeypatch):
     assert not server.requests
 
 
+def test_without_what_fetches_from_the_hub_it_is_said_how_to_have_it(server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert refusal(ImportError).endswith("are on the hub: pip install huggingface_hub")
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_what_the_hub_does_not_give_is_one_line(status, server):
     server.behaviour = dict.fromkeys((SAFE, PICKLED), Behaviour(status=status, head=status))

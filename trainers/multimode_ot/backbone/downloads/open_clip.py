@@ -143,7 +143,7 @@ def fetch(arch: str, tag: str) -> Path:
 
     Raises:
         OSError: it is not there and cannot be had; what was looked for is said.
-        ImportError: as `read`.
+        ImportError: as `read`; also without what fetches from the hub.
     """
     path = place(arch, tag)
     says = _library().get_pretrained_cfg(arch, tag)
@@ -151,9 +151,14 @@ def fetch(arch: str, tag: str) -> Path:
         return path
     repository, files = _on_hub(says)
     hub = _hub() if repository else None
-    sought = [says.get("url")]
     if hub:
         sought = [f"{hub.constants.ENDPOINT}/{repository}/resolve/main/{file}" for file in files]
+    elif says.get("url"):
+        sought = [says["url"]]
+    else:
+        raise ImportError(
+            f"the weights of {name_of(arch, tag)} are on the hub: pip install huggingface_hub"
+        )
     advice = (
         f"the weights of {name_of(arch, tag)} are not here: "
         f"{f'{path} is cut or damaged, and ' if path else ''}"
