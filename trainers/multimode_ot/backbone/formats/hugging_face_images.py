@@ -138,6 +138,6 @@ def _colours(config: Mapping[str, Any], key: str) -> tuple[float, ...]:
 
 def _interpolation(resample: Any) -> str:
     word = resample.lower() if isinstance(resample, str) else INTERPOLATIONS.get(resample)
-    if isinstance(resample, bool) or word not in INTERPOLATIONS.values():
+    if isinstance(resample, bool) or word is None or word not in INTERPOLATIONS.values():
         raise _Other(f"resample {resample!r}")
     return word
