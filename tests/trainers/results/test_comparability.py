@@ -78,7 +78,7 @@ def test_methods_have_settings_of_their_own():
     [
         (lambda r: r["made_of"]["settings"].update({"OPTIM.LR": 5.0}), "OPTIM.LR is 0.002 .* 5.0"),
         (lambda r: r["made_of"]["settings"].update({"INPUT.SIZE": [32, 32]}), r"INPUT.SIZE\[0\]"),
-        (lambda r: r["made_of"]["settings"].update(SQUASH), "RESIZE_MODE is 'shortest' .* 'squash'"),
+        (lambda r: r["made_of"]["settings"].update(SQUASH), "RESIZE_MODE is 'shortest' "),
         (lambda r: r["made_of"].update(classes=["cat", "ox"]), r"classes\[1\] is 'dog' .* 'ox'"),
         (lambda r: r["made_of"].update(classes=["cat"]), r"classes is \['cat', 'dog'\] "),
         (lambda r: r["made_of"]["data"].update(test=images(91)), "test images is 90 .* 91"),

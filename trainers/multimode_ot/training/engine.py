@@ -80,7 +80,8 @@ class PromptTrainer(TrainerX):
         if resize_mode(self.cfg.INPUT) == RESIZE_MODES[0]:
             super().build_data_loader()
         else:
-            vars(self).update(data_that_squash(self.cfg))
+            for name, value in data_that_squash(self.cfg).items():
+                setattr(self, name, value)
 
     def build_model(self) -> None:
         cfg, name = self.cfg, self.method.name
