@@ -25,7 +25,7 @@ def known(cfg: CfgNode) -> Known | None:
 
 @cache
 def _known(name: str, activation: Any, head_width: Any) -> Known | None:
-    from multimode_ot.backbone.clip import load_clip
+    from multimode_ot.backbone.loading import load_clip
     from multimode_ot.backbone.sources import is_local
 
     if not is_local(name):

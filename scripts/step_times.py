@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 from estimate import Curve, Times
-from multimode_ot.backbone.clip import CLIP, load_clip
+from multimode_ot.backbone.clip import CLIP
+from multimode_ot.backbone.loading import load_clip
 from multimode_ot.backbone.sources import clip_package, is_local
 from multimode_ot.methods.build import build_model
 from multimode_ot.methods.on_features import OnFeatures

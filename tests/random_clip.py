@@ -4,7 +4,8 @@ import functools
 import warnings
 
 import torch
-from multimode_ot.backbone.clip import CLIP, load_clip
+from multimode_ot.backbone.clip import CLIP
+from multimode_ot.backbone.loading import load_clip
 from torch import Tensor
 
 with warnings.catch_warnings():

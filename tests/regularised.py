@@ -10,7 +10,7 @@ from multimode_ot.regularisers import Seen
 from multimode_ot.training.step import training_step
 from original_keys import random_prompts
 from parity import settings
-from random_clip import SHAPES, random_state
+from random_clip import SHAPES, random_clip
 from slow_methods import CASES, NAMES, Case, slow_towers, to_double
 from torch import Tensor
 
@@ -31,8 +31,8 @@ def both(case, dtype, parts=(), changes=None, names=NAMES, batch=2, seed=0, data
         node.REGULARISERS = tuple(parts)
     for part, values in (changes or {}).items():
         node[part.upper()].update(values)
-    weights = random_state(case.shape)
-    model = build_model(case.method, weights, names, node, dataset=dataset).train()
+    clip = random_clip(case.shape)
+    model = build_model(case.method, clip, names, node, dataset=dataset).train()
     if dtype == torch.float64:
         to_double(model)
     prompts = random_prompts(case.prompts, seed)

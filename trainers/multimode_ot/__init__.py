@@ -24,7 +24,7 @@ _PLACES = {
     "available_backbones": "backbone.names",
     "build_model": "methods.build",
     "extend_cfg": "training.registration",
-    "load_clip": "backbone.clip",
+    "load_clip": "backbone.loading",
     "method_names": "methods",
     "register": "training.registration",
 }

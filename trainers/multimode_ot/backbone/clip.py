@@ -1,4 +1,4 @@
-"""A frozen CLIP from a name, a file, a folder, a state dict or a live module.
+"""A frozen CLIP of weights and what runs them.
 
 The towers are built here, whatever format their weights come in, so that a host's edited copy of
 the `clip` package does not matter; of that package only the tokenizer is used.
@@ -7,17 +7,14 @@ the `clip` package does not matter; of that package only the tokenizer is used.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from .architecture import Architecture, Shape, Tower, require_agreement
+from .architecture import Architecture, Shape, Tower
 from .formats.shapes import NO_CLIP, shape_of
 from .layers import LayerNorm, ModifiedResNet, Transformer, VisionTransformer
-from .live_modules import read_module
-from .sources import read_mapping, read_weights
 from .state_dicts import tensors_digest
 
 
@@ -41,7 +38,7 @@ class CLIP(nn.Module):
         self.name, self.shape, self.architecture = name, shape, architecture
         self._require_heads()
         with torch.device("meta"):
-            self.visual = _vision_tower(shape, architecture.vision)
+            self.visual = vision_tower(shape, architecture.vision)
             width, text = shape.text_width, architecture.text
             self.transformer = Transformer(width, shape.text_hidden, shape.text_layers, text)
             self.token_embedding = nn.Embedding(*state["token_embedding.weight"].shape)
@@ -158,7 +155,8 @@ class CLIP(nn.Module):
         return len(visual.transformer.resblocks) if isinstance(visual, VisionTransformer) else 0
 
 
-def _vision_tower(shape: Shape, tower: Tower) -> VisionTransformer | ModifiedResNet:
+def vision_tower(shape: Shape, tower: Tower) -> VisionTransformer | ModifiedResNet:
+    """An image tower of a shape, its parameters not set."""
     if isinstance(shape.vision_layers, tuple):
         return ModifiedResNet(
             shape.resolution,
@@ -176,38 +174,3 @@ def _vision_tower(shape: Shape, tower: Tower) -> VisionTransformer | ModifiedRes
         shape.embed,
         tower,
     )
-
-
-def load_clip(
-    source: str | os.PathLike | Mapping[str, Tensor] | nn.Module,
-    activation: str | Sequence[str] | None = None,
-    head_width: int | Sequence[int] | None = None,
-) -> CLIP:
-    """A frozen float32 CLIP on the CPU.
-
-    Args:
-        source: one of `available_backbones()`; `open_clip:ARCH/PRETRAINED`; `hf:OWNER/NAME`; the
-            path of a file or folder (docs/backbones.md has the formats); a state dict; or a live
-            module of OpenAI's package, open_clip or transformers.
-        activation: of a file or mapping of bare tensors, which does not tell: `quick_gelu`, `gelu`
-            or `gelu_tanh`; two of them are the image's and the text tower's.
-        head_width: likewise, the width of an attention head.
-
-    Raises:
-        ValueError: unknown name (the nearest ones are listed); not a CLIP, or one that the towers
-            here cannot be (what it has is named); bare tensors without `activation` and
-            `head_width`, or a backbone that says otherwise itself.
-        OSError: weights that are neither on the disk nor to be had by download.
-        ImportError: the package that a name goes through is not installed.
-    """
-    if isinstance(source, CLIP):
-        require_agreement(source.architecture, activation, head_width, source.name)
-        return source
-    if isinstance(source, nn.Module):
-        weights = read_module(source)
-        require_agreement(weights.architecture, activation, head_width, weights.name)
-    elif isinstance(source, Mapping):
-        weights = read_mapping(source, "CLIP", activation, head_width)
-    else:
-        weights = read_weights(str(source), activation, head_width)
-    return CLIP(weights.state, weights.architecture, weights.name)

@@ -22,10 +22,11 @@ from .low_rank import updated_linear
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm in float32 whatever the input's dtype, returned in the input's dtype."""
+    """Layer norm in float32 at least, returned in the input's dtype."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float()).to(x.dtype)
+        wide = x if x.dtype == torch.float64 else x.float()
+        return super().forward(wide).to(x.dtype)
 
 
 class Attention(nn.Module):

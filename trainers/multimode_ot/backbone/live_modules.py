@@ -36,7 +36,11 @@ def read_module(module: nn.Module) -> Weights:
 
 
 def towers_of(module: nn.Module, name: str) -> tuple[Tower, Tower]:
-    """The image's and the text tower of a live module, also of a TorchScript archive."""
+    """The image's and the text tower of a live module, also of a TorchScript archive.
+
+    Raises:
+        ValueError: its parts do not say how they compute.
+    """
     parts = dict(module.named_children())
     text = _tower(parts.get("text", module), f"the text tower of {name}")
     visual: Any = parts.get("visual")
@@ -58,15 +62,13 @@ def _tower(root: Any, where: str) -> Tower:
     epsilons = {float(getattr(norm, "eps", OPENAI.eps)) for norm in norms}
     for what, found in (("activations", activations), ("heads", heads), ("epsilons", epsilons)):
         if len(found) > 1:
-            raise ValueError(
-                f"{where}: its blocks have different {what}: {sorted(map(str, found))}"
-            )
+            values = ", ".join(sorted(map(str, found)))
+            raise ValueError(f"{where}: its blocks have different {what}: {values}")
     activation, width = activations.pop(), blocks[0].ln_1.weight.shape[0]
     count = heads.pop()
-    if count is None and activation != OPENAI.activation:
+    if count is None:  # as of a model that was traced
         raise ValueError(f"{where}: its attention does not say how many heads it has")
-    # OpenAI's archives were traced, which forgets the number.
-    return Tower(activation, width // count if count else OPENAI.head_width, epsilons.pop())
+    return Tower(activation, width // count, epsilons.pop())
 
 
 def _blocks(root: Any, where: str) -> Iterator[Any]:
@@ -75,6 +77,14 @@ def _blocks(root: Any, where: str) -> Iterator[Any]:
         raise ValueError(f"{where} has no transformer.resblocks: it is none that runs here")
     # A TorchScript archive has a module for each kind of container, without their methods.
     return (block for _, block in blocks.named_children())
+
+
+def activations_of(module: nn.Module, name: str) -> set[str]:
+    """The activations of all blocks of a live module; raises as `towers_of`."""
+    children = dict(module.named_children())
+    roots = [children.get("text", module), children.get("visual")]
+    roots = [root for root in roots if not hasattr(root, "attnpool")]
+    return {_activation_of(block, name) for root in roots for block in _blocks(root, name)}
 
 
 def _heads_of(block: Any) -> int | None:

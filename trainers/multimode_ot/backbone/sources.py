@@ -7,10 +7,10 @@ from typing import Any
 
 from .architecture import OPENAI, Architecture, Preprocessing, require_agreement, told_architecture
 from .downloads import openai
-from .formats.layouts import to_openai
+from .formats.layouts import ARCHIVE_CONSTANTS, to_openai
 from .formats.shapes import shape_of
 from .formats.tensor_files import read_archive, read_tensors
-from .live_modules import towers_of
+from .live_modules import activations_of, towers_of
 from .names import OPENAI as OPENAI_NAMES
 from .names import Advertised, advertised, check_backbone, path_of
 from .weights import Weights
@@ -77,9 +77,20 @@ def _of_archive(path: Path, module: Any, name: str) -> Weights | Any:
     of OpenAI's."""
     state = to_openai(module.state_dict(), name)
     resolution = shape_of(state, name).resolution
-    if openai.is_known(path):
+    if openai.is_known(path) or _by_openai(module, name):
         return Weights(state, Architecture(OPENAI, OPENAI, Preprocessing(resolution)), name)
     try:
         return Weights(state, Architecture(*towers_of(module, name)), name)
     except ValueError:
         return state
+
+
+def _by_openai(module: Any, name: str) -> bool:
+    """Whether an archive of another sum is one of OpenAI's program, which has their constants."""
+    constants = {buffer for buffer, _ in module.named_buffers()}
+    if not constants >= set(ARCHIVE_CONSTANTS):
+        return False
+    try:
+        return activations_of(module, name) == {OPENAI.activation}
+    except ValueError:
+        return False

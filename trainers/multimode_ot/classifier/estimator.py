@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..backbone.clip import load_clip
+from ..backbone.loading import load_clip
 from ..methods import find_method, own_name
 from ..training.labelling import Labeller
 from ..training.pictures import Picture

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
-from ..backbone.clip import CLIP, load_clip
+from ..backbone.clip import CLIP
+from ..backbone.loading import load_clip
 from ..backbone.state_dicts import tensors_digest
 from ..config import require_known
 from ..files import write_json

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from yacs.config import CfgNode
 
-from ..backbone.clip import CLIP, load_clip
+from ..backbone.clip import CLIP
+from ..backbone.loading import load_clip
 from ..backbone.precision import resolve_precision
 from ..config import Check, add_defaults
 from . import find_method, own_name

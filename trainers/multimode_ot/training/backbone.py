@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from yacs.config import CfgNode
 
-from ..backbone.clip import CLIP, load_clip
+from ..backbone.clip import CLIP
+from ..backbone.loading import load_clip
 
 
 def load_backbone(cfg: CfgNode) -> CLIP:

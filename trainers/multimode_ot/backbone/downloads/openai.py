@@ -7,6 +7,7 @@ import os
 import tempfile
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from tqdm import tqdm
@@ -15,7 +16,7 @@ from .reach import require_reachable
 
 FOLDER = Path("~/.cache/clip")  # where the clip package keeps them
 STALLED = 30  # seconds without a byte
-_SERVER = "https://openaipublic.azureedge.net/clip/models"
+SERVER = "https://openaipublic.azureedge.net/clip/models"
 # File and sha256.
 ARCHIVES = {
     "RN50": ("RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"),
@@ -70,7 +71,7 @@ def fetch(name: str) -> Path:
                 "or name a file of your own: MODEL.BACKBONE.NAME <path>"
             )
         return path
-    url = f"{_SERVER}/{digest}/{file}"
+    url = f"{SERVER}/{digest}/{file}"
     advice = (
         f"the weights of {name} are not here: put the file {file} into {path.parent}, or name it "
         "where it is: MODEL.BACKBONE.NAME <path>"
@@ -80,6 +81,8 @@ def fetch(name: str) -> Path:
     try:
         _download(url, path, digest)
     except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()
         raise OSError(f"{url} could not be downloaded ({error}); {advice}") from None
     return path
 

@@ -26,7 +26,8 @@ def require_reachable(url: str, advice: str) -> None:
         try:
             urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
             answers.put(None)
-        except HTTPError:
+        except HTTPError as answer:
+            answer.close()
             answers.put(None)
         except (OSError, HTTPException, ValueError) as error:
             answers.put(error)

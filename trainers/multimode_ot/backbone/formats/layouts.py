@@ -7,11 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
+from . import open_clip_keys
 from .shapes import NO_CLIP
 
-# Nothing that a forward pass reads: constants of OpenAI's archives, indices 0, 1, 2, ..., and the
-# bias that a sigmoid loss adds to all logits alike.
-IGNORED = ("input_resolution", "context_length", "vocab_size", "logit_bias")
+ARCHIVE_CONSTANTS = ("input_resolution", "context_length", "vocab_size")  # of OpenAI's archives
+# Nothing that a forward pass reads, indices 0, 1, 2, ... among it, and the bias that a sigmoid loss
+# adds to all logits alike.
+IGNORED = (*ARCHIVE_CONSTANTS, "logit_bias")
 IGNORED_ENDS = ("position_ids",)
 
 
@@ -32,7 +34,8 @@ def to_openai(state: Any, where: str) -> dict[str, Tensor]:
     if not isinstance(state, Mapping):
         raise ValueError(f"{where} {NO_CLIP}: it holds a {type(state).__name__}")
     tensors = {_plain(key): value for key, value in state.items()}
-    return {k: v for k, v in tensors.items() if k not in IGNORED and not k.endswith(IGNORED_ENDS)}
+    wanted = {k: v for k, v in tensors.items() if k not in IGNORED and not k.endswith(IGNORED_ENDS)}
+    return open_clip_keys.to_openai(wanted, where)
 
 
 def _plain(key: Any) -> str:

@@ -1,0 +1,52 @@
+"""`load_clip`: a frozen CLIP from a name, a file, a folder, a state dict or a live module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from .architecture import require_agreement
+from .clip import CLIP
+from .live_modules import read_module
+from .same_features import require_same_features
+from .sources import read_mapping, read_weights
+
+
+def load_clip(
+    source: str | os.PathLike | Mapping[str, Tensor] | nn.Module,
+    activation: str | Sequence[str] | None = None,
+    head_width: int | Sequence[int] | None = None,
+) -> CLIP:
+    """A frozen float32 CLIP on the CPU.
+
+    Args:
+        source: one of `available_backbones()`; `open_clip:ARCH/PRETRAINED`; `hf:OWNER/NAME`; the
+            path of a file or folder (docs/backbones.md has the formats); a state dict; or a live
+            module of OpenAI's package, open_clip or transformers.
+        activation: of a file or mapping of bare tensors, which does not tell: `quick_gelu`, `gelu`
+            or `gelu_tanh`; two of them are the image's and the text tower's.
+        head_width: likewise, the width of an attention head.
+
+    Raises:
+        ValueError: unknown name (the nearest ones are listed); not a CLIP, or one that the towers
+            here cannot be (what it has is named); bare tensors without `activation` and
+            `head_width`, or a backbone that says otherwise itself.
+        OSError: weights that are neither on the disk nor to be had by download.
+        ImportError: the package that a name goes through is not installed.
+    """
+    if isinstance(source, CLIP):
+        require_agreement(source.architecture, activation, head_width, source.name)
+        return source
+    if isinstance(source, nn.Module):
+        weights = read_module(source)
+        require_agreement(weights.architecture, activation, head_width, weights.name)
+        clip = CLIP(weights.state, weights.architecture, weights.name)
+        require_same_features(source, clip)
+        return clip
+    if isinstance(source, Mapping):
+        weights = read_mapping(source, "CLIP", activation, head_width)
+    else:
+        weights = read_weights(str(source), activation, head_width)
+    return CLIP(weights.state, weights.architecture, weights.name)
