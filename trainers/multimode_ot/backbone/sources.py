@@ -37,6 +37,18 @@ def read_weights(name: str, activation: Any = None, head_width: Any = None) -> W
     return read_mapping(known, name, activation, head_width)
 
 
+def is_local(name: str) -> bool:
+    """Whether the weights that `name` stands for are on this machine."""
+    declared, place = advertised(name), download_place(name)
+    found = place or (declared.path if declared else path_of(name))
+    return found.exists()
+
+
+def download_place(name: str) -> Path | None:
+    """The file that a backbone's weights are downloaded to; None of one that is not OpenAI's."""
+    return openai.place(name) if name in OPENAI_NAMES else None
+
+
 def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:
     """Bare tensors of any layout, run as the caller says; raises as `read_weights`."""
     tensors = to_openai(state, name)
