@@ -27,7 +27,9 @@ FLOORS = [
 GROUND = {"config", "errors", "files"}
 # All arrows that there are. A further one has to be added here, and has to point down.
 ARROWS = {
-    "commands": {"classifier", "explain", "training", "methods", "results", "ground"},
+    "commands": {
+        *("classifier", "explain", "training", "methods", "results", "backbone", "ground"),
+    },
     "classifier": {"training", "methods", "backbone", "ground"},
     "explain": {"training", "methods", "results", "backbone", "transport", "ground"},
     "training": {"methods", "results", "regularisers", "backbone", "ground"},
@@ -40,7 +42,7 @@ ARROWS = {
 }
 # What they import that neither Python nor this package brings.
 OUTSIDE = {
-    "commands": {"tqdm"},
+    "commands": {"tabulate", "tqdm"},
     "explain": {"PIL", "matplotlib", "numpy", "torch", "tqdm"},
     "classifier": {"PIL", "numpy", "safetensors", "sklearn", "torch", "tqdm", "yacs"},
     "training": {"PIL", "dassl", "numpy", "torch", "torchvision", "tqdm", "yacs"},
@@ -57,11 +59,7 @@ OUTSIDE = {
         "yaml",
     },
     "regularisers": {"torch", "yacs"},
-<<<<<<< HEAD
-    "backbone": {"clip", "torch", "tqdm"},
-=======
     "backbone": {"clip", "safetensors", "torch", "tqdm"},
->>>>>>> any-hf
     "transport": {"ot", "torch"},
     "ground": {"yaml", "yacs"},
 }

@@ -38,7 +38,7 @@ class CLIP(nn.Module):
         self.name, self.shape, self.architecture = name, shape, architecture
         self._require_heads()
         with torch.device("meta"):
-            self.visual = _vision_tower(shape, architecture.vision)
+            self.visual = vision_tower(shape, architecture.vision)
             width, text = shape.text_width, architecture.text
             self.transformer = Transformer(width, shape.text_hidden, shape.text_layers, text)
             self.token_embedding = nn.Embedding(*state["token_embedding.weight"].shape)
@@ -155,7 +155,8 @@ class CLIP(nn.Module):
         return len(visual.transformer.resblocks) if isinstance(visual, VisionTransformer) else 0
 
 
-def _vision_tower(shape: Shape, tower: Tower) -> VisionTransformer | ModifiedResNet:
+def vision_tower(shape: Shape, tower: Tower) -> VisionTransformer | ModifiedResNet:
+    """An image tower of a shape, its parameters not set."""
     if isinstance(shape.vision_layers, tuple):
         return ModifiedResNet(
             shape.resolution,

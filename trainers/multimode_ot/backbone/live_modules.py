@@ -62,9 +62,8 @@ def _tower(root: Any, where: str) -> Tower:
     epsilons = {float(getattr(norm, "eps", OPENAI.eps)) for norm in norms}
     for what, found in (("activations", activations), ("heads", heads), ("epsilons", epsilons)):
         if len(found) > 1:
-            raise ValueError(
-                f"{where}: its blocks have different {what}: {sorted(map(str, found))}"
-            )
+            values = ", ".join(sorted(map(str, found)))
+            raise ValueError(f"{where}: its blocks have different {what}: {values}")
     activation, width = activations.pop(), blocks[0].ln_1.weight.shape[0]
     count = heads.pop()
     if count is None:  # as of a model that was traced

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -23,6 +25,55 @@ OPENAI = (
     "ViT-L/14",
     "ViT-L/14@336px",
 )
+
+
+CONFIGS = ("open_clip_config.json", "config.json")  # of a folder; the first of them wins
+
+
+@dataclass(frozen=True)
+class Through:
+    """Names that go through a package.
+
+    Attributes:
+        form: what follows their prefix; `pattern`, as a regular expression.
+        package: as it is imported.
+        install: what to install.
+    """
+
+    form: str
+    pattern: str
+    package: str
+    install: str
+
+    def check(self, name: str) -> None:
+        """Refuse a name of another form; `ImportError` without the package."""
+        prefix, _, rest = name.partition(":")
+        if not re.fullmatch(self.pattern, rest):
+            raise ValueError(
+                f"MODEL.BACKBONE.NAME {name!r}: wants {prefix}:{self.form}, and the command "
+                "`multimode-ot backbones` lists what there is"
+            )
+        self.require(repr(name))
+
+    def missing(self) -> bool:
+        """Whether the package is not installed."""
+        return importlib.util.find_spec(self.package) is None
+
+    def require(self, name: str) -> None:
+        """`ImportError` without the package."""
+        if self.missing():
+            raise ImportError(
+                f"MODEL.BACKBONE.NAME {name} needs the package {self.package}: pip install "
+                f"{self.install}"
+            )
+
+
+THROUGH = {
+    "open_clip:": Through("ARCH/PRETRAINED", r"[^/\s]+/[^/\s]+", "open_clip", "open_clip_torch"),
+    "hf:": Through(
+        "OWNER/NAME", r"[\w.-]+/[\w.-]+(@[\w./-]+)?", "huggingface_hub", "huggingface_hub"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -58,15 +109,38 @@ def available_backbones() -> list[str]:
     value is a function without arguments. It returns the path of a file or folder that says itself
     how it is run, or a mapping of `path` and what `Advertised.says` names.
     """
-    return [*OPENAI, *sorted(e.name for e in entry_points(group=ENTRY_POINTS))]
+    return [*OPENAI, *advertised_names()]
+
+
+def advertised_names() -> list[str]:
+    """The backbones of installed packages."""
+    return sorted(e.name for e in entry_points(group=ENTRY_POINTS))
 
 
 def check_backbone(name: str) -> None:
-    """Raise `ValueError` unless `name` is a known backbone, a file or a folder; loads nothing."""
-    names = available_backbones()
-    if name in names or path_of(name).exists():
-        return
-    require_known("MODEL.BACKBONE.NAME", name, [*names, "the path of a file or folder"])
+    """Refuse what no backbone can be called; loads nothing.
+
+    Raises:
+        ValueError: no known name, no file, no folder of weights, or `open_clip:` and `hf:` without
+            what has to follow.
+        ImportError: the package that a name goes through is not installed.
+    """
+    for prefix, way in THROUGH.items():
+        if name.startswith(prefix):
+            way.check(name)
+            return
+    path = path_of(name)
+    if path.is_dir() and not any((path / config).is_file() for config in CONFIGS):
+        raise ValueError(
+            f"MODEL.BACKBONE.NAME {name}: this folder has neither {' nor '.join(CONFIGS)}, one of "
+            "which says how its weights are run; of bare tensors name the file"
+        )
+    known = available_backbones()
+    if name not in known and not path.exists():
+        others = [f"{prefix}{way.form}" for prefix, way in THROUGH.items()]
+        require_known(
+            "MODEL.BACKBONE.NAME", name, [*known, *others, "the path of a file or folder"]
+        )
 
 
 def path_of(name: str) -> Path:

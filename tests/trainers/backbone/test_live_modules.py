@@ -1,0 +1,180 @@
+"""Live modules: read by their parts, believed only if their own features are those made of them."""
+
+import copy
+
+import pytest
+import torch
+from multimode_ot import load_clip
+from multimode_ot.backbone.architecture import Tower
+from parity import random_images
+from random_clip import package_model, random_state
+from torch import nn
+
+VIT, RESNET = "tiny-vit", "tiny-resnet"
+
+
+def blocks_of(model):
+    return [*model.visual.transformer.resblocks, *model.transformer.resblocks]
+
+
+@pytest.mark.parametrize("shape", [VIT, "tiny-vit, two heads", RESNET])
+def test_openais_module_is_read_as_it_runs(shape):
+    model = package_model(shape)
+    clip = load_clip(model)
+    assert clip.architecture.vision == clip.architecture.text == Tower("quick_gelu", 64)
+    state = clip.state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in random_state(shape).items() if k in state)
+
+
+def test_its_activation_is_what_it_does_not_what_it_is_called():
+    model = package_model(VIT)
+    for block in blocks_of(model):
+        block.mlp.gelu = nn.GELU()
+    assert load_clip(model).architecture.vision == Tower("gelu", 64)
+    for block in model.transformer.resblocks:
+        block.mlp.gelu = nn.GELU(approximate="tanh")
+    architecture = load_clip(model).architecture
+    assert architecture.vision == Tower("gelu", 64) and architecture.text == Tower("gelu_tanh", 64)
+
+
+def test_heads_and_epsilons_are_those_of_its_layers():
+    model = package_model(VIT)
+    for block in model.visual.transformer.resblocks:
+        block.attn.num_heads, block.attn.head_dim = 4, 32
+    for norm in (m for m in model.transformer.modules() if isinstance(m, nn.LayerNorm)):
+        norm.eps = 1e-3
+    model.ln_final.eps = 1e-3
+    architecture = load_clip(model).architecture
+    assert architecture.vision == Tower("quick_gelu", 32)
+    assert architecture.text == Tower("quick_gelu", 64, 1e-3)
+
+
+def one_of(model, change):
+    change(blocks_of(model)[0])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda b: setattr(b.mlp, "gelu", nn.GELU()), "different activations: gelu, quick_gelu"),
+        (lambda b: setattr(b.mlp, "gelu", nn.ReLU()), "its activation ReLU is none of quick_gelu"),
+        (lambda b: setattr(b.mlp, "gelu", nn.Identity()), "no activation module"),
+        (lambda b: setattr(b.attn, "num_heads", 1), "different heads: 1, 2"),
+        (lambda b: setattr(b.ln_1, "eps", 0.1), "different epsilons"),
+    ],
+)
+def test_blocks_that_differ_or_cannot_be_run_here_are_refused(change, said):
+    with pytest.raises(ValueError, match=f"the image tower of CLIP: .*{said}"):
+        load_clip(one_of(package_model(VIT), change))
+
+
+def no_mask(model):
+    for block in model.transformer.resblocks:
+        block.attn_mask = None
+
+
+def average_pooling(model):
+    visual = model.visual
+    visual.forward = lambda x: visual_average(visual, x)
+
+
+def visual_average(visual, x):
+    x = visual.conv1(x).flatten(2).transpose(1, 2)
+    x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], 1)
+    x = visual.ln_pre(x + visual.positional_embedding)
+    x = visual.transformer(x.transpose(0, 1)).transpose(0, 1)
+    return visual.ln_post(x.mean(1)) @ visual.proj
+
+
+def other_scale(model):
+    model.visual.ln_post.eps = 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "tower"), [(no_mask, "text"), (average_pooling, "image"), (other_scale, "image")]
+)
+def test_what_no_part_shows_is_seen_in_its_features(change, tower):
+    model = package_model(VIT)
+    change(model)
+    with pytest.raises(ValueError, match=f"its own {tower} features differ"):
+        load_clip(model)
+
+
+def test_a_repositorys_copy_that_wants_more_than_images_is_believed():
+    model = package_model(VIT)
+    model.encode_image = lambda image, prompts: None
+    model.encode_text = lambda prompts, tokenized: None
+    assert load_clip(model).architecture.text == Tower("quick_gelu", 64)
+
+
+def test_reading_it_leaves_it_as_it_was():
+    model = package_model(VIT).train()
+    before = copy.deepcopy(model.state_dict())
+    clip = load_clip(model)
+    assert all(module.training for module in model.modules())
+    after = model.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    clip.cast(torch.bfloat16)
+    assert model.visual.proj.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_one_in_half_precision_is_read_too(dtype):
+    model = package_model(VIT).to(dtype)
+    clip = load_clip(model)
+    assert clip.dtype == torch.float32 and clip.architecture.vision == Tower("quick_gelu", 64)
+
+
+def test_a_module_that_is_no_clip_is_refused():
+    with pytest.raises(ValueError, match="Linear is not a CLIP state dict"):
+        load_clip(nn.Linear(2, 2))
+
+
+def test_who_says_otherwise_is_refused():
+    with pytest.raises(ValueError, match=r"ACTIVATION 'gelu': CLIP says itself"):
+        load_clip(package_model(VIT), activation="gelu")
+
+
+# Of the libraries
+
+
+@pytest.mark.parametrize("custom_text", [False, True])
+@pytest.mark.parametrize("kind", ["quick", "tanh", "heads of 80", "resnet"])
+def test_open_clips_module_is_read_as_it_runs(kind, custom_text, tmp_path):
+    pytest.importorskip("open_clip", reason="open_clip_torch is not installed")
+    from open_clip_models import differences, make, model_config
+
+    tanh = {"act_kwargs": {"approximate": "tanh"}}
+    config = {
+        "quick": model_config(quick_gelu=True),
+        "tanh": model_config(tanh, {"norm_kwargs": {"eps": 1e-3}}),
+        "heads of 80": model_config({"width": 160, "head_width": 80, "mlp_ratio": 3.5}),
+        "resnet": model_config("resnet"),
+    }[kind]
+    model = make(config, tmp_path, custom_text)
+    clip = load_clip(model)
+    assert max(differences(clip, model)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("vision", "text", "said"),
+    [
+        ({"pool_type": "avg"}, {}, "image features differ"),
+        ({}, {"no_causal_mask": True}, "text features differ"),
+        ({"no_ln_pre": True}, {}, "ln_pre"),
+        ({"ls_init_value": 0.1}, {}, "layer scale"),
+        ({"attentional_pool": True}, {}, "attentional pooling"),
+    ],
+)
+def test_open_clips_module_of_another_kind_is_refused(vision, text, said, tmp_path):
+    pytest.importorskip("open_clip", reason="open_clip_torch is not installed")
+    from open_clip_models import make, model_config
+
+    with pytest.raises(ValueError, match=said):
+        load_clip(make(model_config(vision, text), tmp_path))
+
+
+def test_images_are_of_the_size_that_it_takes():
+    model = package_model(RESNET)
+    assert load_clip(model).resolution == random_images(RESNET).shape[-1]
