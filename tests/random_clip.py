@@ -12,6 +12,7 @@ from torch import Tensor, nn
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from clip.model import CLIP as PackageCLIP
+    from clip.model import QuickGELU
 
 SHAPES = {
     "tiny-vit": {
@@ -43,6 +44,26 @@ SHAPES = {
         "transformer_width": 80,
         "transformer_heads": 1,
         "transformer_layers": 4,
+    },
+    "tiny-mixed": {
+        "embed_dim": 48,
+        "image_resolution": 32,
+        "vision_layers": 3,
+        "vision_width": 176,
+        "vision_patch_size": 8,
+        "transformer_width": 128,
+        "transformer_heads": 2,
+        "transformer_layers": 4,
+    },
+    "tiny-exact-resnet": {
+        "embed_dim": 48,
+        "image_resolution": 64,
+        "vision_layers": (1, 1, 2, 1),
+        "vision_width": 20,
+        "vision_patch_size": None,
+        "transformer_width": 80,
+        "transformer_heads": 1,
+        "transformer_layers": 3,
     },
     "tiny-resnet": {
         "embed_dim": 48,
@@ -77,10 +98,17 @@ SHAPES = {
 }
 
 # How those are run that are not run as OpenAI's are, and the widths of their MLPs.
-ARCHITECTURES = {"tiny-exact": Architecture(Tower("gelu", 80, 1e-6), Tower("gelu", 80))}
-HIDDEN = {"tiny-exact": (416, 208)}
-NORMS = ("ln_pre", "ln_post", "ln_final")
-MODULES = {"gelu": nn.GELU, "gelu_tanh": functools.partial(nn.GELU, approximate="tanh")}
+ARCHITECTURES = {
+    "tiny-exact": Architecture(Tower("gelu", 80, 1e-6), Tower("gelu", 80)),
+    "tiny-mixed": Architecture(Tower("gelu_tanh", 88), Tower("quick_gelu", 64, 1e-6)),
+    "tiny-exact-resnet": Architecture(Tower("gelu", 80), Tower("gelu", 80)),
+}
+HIDDEN = {"tiny-exact": (416, 208), "tiny-mixed": (768, 300), "tiny-exact-resnet": (0, 320)}
+MODULES = {
+    "quick_gelu": QuickGELU,
+    "gelu": nn.GELU,
+    "gelu_tanh": functools.partial(nn.GELU, approximate="tanh"),
+}
 
 
 @functools.cache
@@ -120,6 +148,9 @@ def package_model(shape: str, seed: int = 0) -> PackageCLIP:
     return model.float().eval()
 
 
+NORMS = ("ln_pre", "ln_post", "ln_final")
+
+
 def _package_model(shape: str) -> PackageCLIP:
     model = PackageCLIP(context_length=77, vocab_size=49408, **SHAPES[shape])
     if shape in ARCHITECTURES:
@@ -133,13 +164,17 @@ def _package_model(shape: str) -> PackageCLIP:
 
 
 def _replace_parts(root: nn.Module, tower: Tower, hidden: int) -> None:
+    if hasattr(root, "attnpool"):
+        pool = root.attnpool
+        pool.num_heads = pool.positional_embedding.shape[1] // tower.head_width
+        return
     width = root.transformer.width
     for block in root.transformer.resblocks:
         block.attn = nn.MultiheadAttention(width, width // tower.head_width)
         block.mlp.c_fc = nn.Linear(width, hidden)
         block.mlp.gelu = MODULES[tower.activation]()
         block.mlp.c_proj = nn.Linear(hidden, width)
-    own = [root.transformer, *(root.get_submodule(n) for n in NORMS if hasattr(root, n))]
-    for module in (part for top in own for part in top.modules()):
+    tops = [root.transformer, *(root.get_submodule(n) for n in NORMS if hasattr(root, n))]
+    for module in (part for top in tops for part in top.modules()):
         if isinstance(module, nn.LayerNorm):
             module.eps = tower.eps
