@@ -74,7 +74,8 @@ def _read(given: Mapping[str, Any], resolution: int) -> Preprocessing:
         raise _Other(f"size {size} squeezed and crop_size {config['crop_size']}: they differ")
     if size != resolution:
         raise _Other(f"size {size}, and the image tower takes {resolution}")
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     if config["do_normalize"]:
         mean, std = (_colours(config, key) for key in ("image_mean", "image_std"))
         if min(std) <= 0:
