@@ -49,6 +49,16 @@ def download_place(name: str) -> Path | None:
     return openai.place(name) if name in OPENAI_NAMES else None
 
 
+def is_local(name: str) -> bool:
+    """Whether the weights that a name stands for are on this machine; raises as `read_weights` of a
+    name that is none."""
+    check_backbone(name)
+    if name.startswith(open_clip.PREFIX):
+        return open_clip.place(*open_clip.pair_of(name)) is not None
+    place = openai.place(name) if name in OPENAI_NAMES else None
+    return place is None or place.is_file()
+
+
 def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:
     """Bare tensors of any layout, run as the caller says; raises as `read_weights`."""
     tensors = to_openai(state, name)
