@@ -13,7 +13,7 @@ from .formats.shapes import shape_of
 from .formats.tensor_files import read_archive, read_tensors
 from .live_modules import activations_of, towers_of
 from .names import OPENAI as OPENAI_NAMES
-from .names import Advertised, advertised, check_backbone, path_of
+from .names import Advertised, advertised, advertised_names, check_backbone, path_of
 from .weights import Weights
 
 
@@ -38,25 +38,12 @@ def read_weights(name: str, activation: Any = None, head_width: Any = None) -> W
 
 
 def is_local(name: str) -> bool:
-    """Whether the weights that `name` stands for are on this machine."""
-    declared, place = advertised(name), download_place(name)
-    found = place or (declared.path if declared else path_of(name))
-    return found.exists()
-
-
-def download_place(name: str) -> Path | None:
-    """The file that a backbone's weights are downloaded to; None of one that is not OpenAI's."""
-    return openai.place(name) if name in OPENAI_NAMES else None
-
-
-def is_local(name: str) -> bool:
-    """Whether the weights that a name stands for are on this machine; raises as `read_weights` of a
-    name that is none."""
-    check_backbone(name)
+    """Whether the weights that a name stands for are on this machine."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.place(*open_clip.pair_of(name)) is not None
-    place = openai.place(name) if name in OPENAI_NAMES else None
-    return place is None or place.is_file()
+    if name in OPENAI_NAMES:
+        return openai.place(name).is_file()
+    return path_of(name).exists() or name in advertised_names()
 
 
 def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:
