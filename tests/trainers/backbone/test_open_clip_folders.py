@@ -1,4 +1,4 @@
-"""Tensors and folders of open_clip that cannot be run here, or belong to nothing: one line each."""
+"""Tensors and folders of open_clip that cannot be run here: said in one line."""
 
 import json
 import shutil

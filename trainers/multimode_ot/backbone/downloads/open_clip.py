@@ -130,12 +130,20 @@ def place(arch: str, tag: str) -> Path | None:
     repository, files = _on_hub(says)
     hub = _hub() if repository else None
     if hub is not None:
-        cached = (hub.try_to_load_from_cache(repository, file) for file in files)
-        found = next((path for path in cached if isinstance(path, str)), None)
-        if found is not None:
-            return Path(found)
+        for file in files:
+            found = hub.try_to_load_from_cache(repository, file)
+            if isinstance(found, str):
+                return Path(found)
     path = _of_url(says)
     return path if path is not None and path.is_file() else None
+
+
+def source(arch: str, tag: str) -> str:
+    """Where the weights are looked for if they are not here: a repository of the hub with the file,
+    or an address."""
+    says = _library().get_pretrained_cfg(arch, tag)
+    repository, files = _on_hub(says)
+    return f"{repository}/{files[0]} of the hub" if repository and _hub() else says["url"]
 
 
 def fetch(arch: str, tag: str) -> Path:
