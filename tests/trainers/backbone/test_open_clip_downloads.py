@@ -135,6 +135,13 @@ def test_a_server_that_never_answers_is_waited_for_in_seconds(server, monkeypatc
     assert "cannot be reached" in refusal() and reach.PATIENCE < 10
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_gateway_without_a_network_is_not_asked_again_for_a_minute(status, server):
+    server.behaviour[SAFE] = Behaviour(status=status, head=status)
+    assert refusal().startswith(f"127.0.0.1:{server.port} cannot be reached (HTTP Error {status}")
+    assert [r.method for r in server.requests] == ["HEAD"]
+
+
 def test_where_the_hub_is_forbidden_nothing_is_asked(server, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert refusal() == f"HF_HUB_OFFLINE is set, which forbids the hub; {ADVICE}"
@@ -215,8 +222,7 @@ def test_half_a_file_is_downloaded_anew_or_named(addressed, server):
         loaded()
     addressed.write_bytes(addressed.read_bytes()[:1000])
     server.behaviour[f"mlfoundations/{addressed.name}"] = Behaviour(status=503, head=503)
-    with pytest.warns(UserWarning, match="re-downloading the file"):
-        said = refusal()
+    said = refusal()
     assert f"{addressed} is cut or damaged" in said and "503" in said
 
 
