@@ -54,7 +54,7 @@ def preprocessing(
     try:
         return _read(config, resolution), ""
     except _Other as reason:
-        return None, f"its preprocessor_config.json has {reason}"
+        return None, f"its image processor has {reason}"
 
 
 def _read(given: Mapping[str, Any], resolution: int) -> Preprocessing:
