@@ -1,13 +1,14 @@
-"""CLIP in Hugging Face's format: a folder of `config.json` and weights."""
+"""CLIP in Hugging Face's format: `config.json` and weights, as transformers saves them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..architecture import Architecture
 from ..weights import Weights
+from .configs import read_json
 from .hugging_face_config import describe
 from .hugging_face_keys import to_openai
 from .tensor_files import read_tensors
@@ -35,15 +36,19 @@ def read(folder: Path, weights: Path | None, name: str) -> Weights:
         ValueError: a model that is none that runs here, damaged files, half a set of them.
         OSError: a file that cannot be read.
     """
+    architecture = architecture_in(folder)
+    path = weights or weights_of(folder)
+    return Weights(to_openai(read_tensors(path), str(path)), architecture, name)
+
+
+def architecture_in(folder: Path) -> Architecture:
+    """What a folder's configs say of its model; raises as `read`."""
     if (folder / ADAPTER).is_file():
         raise ValueError(
             f"{folder} has an {ADAPTER}: what its weights are is said by another folder and an "
             "adapter; merge them and save the model whole"
         )
-    config = read_json(folder / CONFIG)
-    architecture = describe(config, read_preprocessor(folder), str(folder / CONFIG))
-    path = weights or weights_of(folder)
-    return Weights(to_openai(read_tensors(path), str(path)), architecture, name)
+    return describe(read_json(folder / CONFIG), read_preprocessor(folder), str(folder / CONFIG))
 
 
 def weights_of(folder: Path) -> Path:
@@ -71,14 +76,3 @@ def read_preprocessor(folder: Path) -> Mapping[str, Any] | None:
         if isinstance(nested, Mapping):
             return nested
     return read_json(folder / IMAGES) if (folder / IMAGES).is_file() else None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object that a file of JSON holds; `ValueError` with its path if it holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON, or damaged ({error})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, and keys are wanted")
-    return content

@@ -74,7 +74,8 @@ def _read(given: Mapping[str, Any], resolution: int) -> Preprocessing:
         raise _Other(f"size {size} squeezed and crop_size {config['crop_size']}: they differ")
     if size != resolution:
         raise _Other(f"size {size}, and the image tower takes {resolution}")
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     if config["do_normalize"]:
         mean, std = (_colours(config, key) for key in ("image_mean", "image_std"))
         if min(std) <= 0:
@@ -138,6 +139,6 @@ def _colours(config: Mapping[str, Any], key: str) -> tuple[float, ...]:
 
 def _interpolation(resample: Any) -> str:
     word = resample.lower() if isinstance(resample, str) else INTERPOLATIONS.get(resample)
-    if isinstance(resample, bool) or word not in INTERPOLATIONS.values():
+    if isinstance(resample, bool) or word is None or word not in INTERPOLATIONS.values():
         raise _Other(f"resample {resample!r}")
     return word
