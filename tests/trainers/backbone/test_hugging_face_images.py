@@ -27,7 +27,8 @@ SAID = [
     ),
     ({"size": 224, "default_to_square": True}, Preprocessing(224, resize="squash")),
     ({"rescale_factor": 0.00392156862745098, "do_convert_rgb": False}, Preprocessing(224)),
-    ({"crop_pct": None}, Preprocessing(224)),
+    ({"crop_pct": None, "do_pad": False}, Preprocessing(224)),
+    ({"size": {"shortest_edge": 224, "longest_edge": None}}, Preprocessing(224)),
 ]
 
 
@@ -43,7 +44,7 @@ REASONS = [
     ({"size": {"height": 224, "width": 200}}, "no square"),
     ({"size": {"shortest_edge": 224, "longest_edge": 300}}, "no square"),
     ({"size": "large"}, "size 'large'"),
-    ({"size": {"shortest_edge": None}}, "size None"),
+    ({"size": {"shortest_edge": None}}, "no square"),
     ({"crop_size": {"height": 224, "width": 200}}, "crop_size .* no square"),
     ({"size": 336, "crop_size": 336}, "size 336, and the image tower takes 224"),
     ({"do_resize": False}, "do_resize False"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .architecture import OPENAI, Architecture, Preprocessing, require_agreement, told_architecture
-from .downloads import open_clip, openai
+from .downloads import hub, open_clip, openai
 from .formats.folders import architecture_beside, read_folder
 from .formats.layouts import ARCHIVE_CONSTANTS, bare_tensors, to_openai
 from .formats.shapes import shape_of
@@ -39,6 +39,8 @@ def read_weights(name: str, activation: Any = None, head_width: Any = None) -> W
 
 def is_local(name: str) -> bool:
     """Whether the weights that `name` stands for are on this machine."""
+    if name.startswith(hub.PREFIX):
+        return hub.place(name) is not None
     declared, place = advertised(name), download_place(name)
     found = place or (declared.path if declared else path_of(name))
     return found.exists()
@@ -60,6 +62,8 @@ def _read(name: str) -> Weights | Any:
     """Weights that say themselves how they are run; of bare tensors what their file holds."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.read(name)
+    if name.startswith(hub.PREFIX):
+        return hub.read(name)
     if name in OPENAI_NAMES:
         return _read_file(openai.fetch(name), name)
     declared = advertised(name)
