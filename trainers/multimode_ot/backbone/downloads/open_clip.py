@@ -24,7 +24,7 @@ PREFIX = "open_clip:"
 INSTALL = "pip install 'multimode-ot[open-clip]'"
 _SEEN = ("mean", "std", "interpolation", "resize_mode")
 # Files of a repository on the hub where a tag names none, in the library's order.
-_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 Pair = tuple[str, str]  # an architecture and a pretrained tag
 
@@ -203,7 +203,7 @@ def _on_hub(says: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     repository, _, file = says.get("hf_hub", "").rpartition("/")
     stem, end = os.path.splitext(file)
     if not file:
-        return repository, _FILES
+        return repository, FILES
     return repository, ((f"{stem}.safetensors", file) if end in (".bin", ".pth") else (file,))
 
 
