@@ -23,7 +23,7 @@ from random_clip import SHAPES, random_clip
 from torch import Tensor
 from yacs.config import CfgNode
 
-VIT, RESNET = "tiny-vit", "tiny-resnet"
+VIT, EXACT, RESNET = "tiny-vit", "tiny-exact", "tiny-resnet"
 OTHERS = ["dog", "a very long name of a class", "x", "tree frog"]
 # So that each of them counts.
 FOR_FOUR_EPOCHS: dict[str, Any] = {"WEIGHT_AVERAGE": {"MEAN": 2.5}, "ALPHA_EVERY": 1}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from any_method import RESNET, VIT, Case
+from any_method import EXACT, RESNET, VIT, Case
 from multimode_ot.config import Setting
 from multimode_ot.methods import find_method
 from multimode_ot.methods.base import PromptedCLIP
@@ -15,11 +15,17 @@ from multimode_ot.regularisers import REGULARISERS
 
 
 @cache
-def cases(method: str) -> list[Case]:
-    """A method on each tiny backbone that it takes; what is refused there is turned off if its
+def on_each_backbone(method: str) -> list[Case]:
+    """A method on each tiny backbone that it takes: quick GELU with heads of 64, exact GELU with
+    heads of 80 and MLPs of other widths, a ResNet. What is refused there is turned off if its
     setting may be 0."""
-    tried = [on_backbone(Case(method, shape)) for shape in (VIT, RESNET)]
+    tried = [on_backbone(Case(method, shape)) for shape in (VIT, EXACT, RESNET)]
     return [case for case, refusal in tried if not refusal]
+
+
+def cases(method: str) -> list[Case]:
+    """Those that everything is tried on: OpenAI's two kinds."""
+    return [case for case in on_each_backbone(method) if case.shape != EXACT]
 
 
 def on_backbone(case: Case) -> tuple[Case, str]:
@@ -97,6 +103,7 @@ def refused(method: str) -> list[Case]:
 ARGUMENTS = {
     "method": lambda method: [method],
     "case": cases,
+    "placed": on_each_backbone,
     "learner": lambda method: [c for c in cases(method) if c.trains and not c.fitted],
     "choice": lambda method: list(choices(method)),
     "taken": taken,

@@ -4,13 +4,15 @@ import functools
 import warnings
 
 import torch
+from multimode_ot.backbone.architecture import Architecture, Tower
 from multimode_ot.backbone.clip import CLIP
 from multimode_ot.backbone.loading import load_clip
-from torch import Tensor
+from torch import Tensor, nn
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from clip.model import CLIP as PackageCLIP
+    from clip.model import QuickGELU
 
 SHAPES = {
     "tiny-vit": {
@@ -31,6 +33,36 @@ SHAPES = {
         "vision_patch_size": 8,
         "transformer_width": 128,
         "transformer_heads": 2,
+        "transformer_layers": 3,
+    },
+    "tiny-exact": {
+        "embed_dim": 48,
+        "image_resolution": 32,
+        "vision_layers": 3,
+        "vision_width": 160,
+        "vision_patch_size": 8,
+        "transformer_width": 80,
+        "transformer_heads": 1,
+        "transformer_layers": 4,
+    },
+    "tiny-mixed": {
+        "embed_dim": 48,
+        "image_resolution": 32,
+        "vision_layers": 3,
+        "vision_width": 176,
+        "vision_patch_size": 8,
+        "transformer_width": 128,
+        "transformer_heads": 2,
+        "transformer_layers": 4,
+    },
+    "tiny-exact-resnet": {
+        "embed_dim": 48,
+        "image_resolution": 64,
+        "vision_layers": (1, 1, 2, 1),
+        "vision_width": 20,
+        "vision_patch_size": None,
+        "transformer_width": 80,
+        "transformer_heads": 1,
         "transformer_layers": 3,
     },
     "tiny-resnet": {
@@ -65,6 +97,19 @@ SHAPES = {
     },
 }
 
+# How those are run that are not run as OpenAI's are, and the widths of their MLPs.
+ARCHITECTURES = {
+    "tiny-exact": Architecture(Tower("gelu", 80, 1e-6), Tower("gelu", 80)),
+    "tiny-mixed": Architecture(Tower("gelu_tanh", 88), Tower("quick_gelu", 64, 1e-6)),
+    "tiny-exact-resnet": Architecture(Tower("gelu", 80), Tower("gelu", 80)),
+}
+HIDDEN = {"tiny-exact": (416, 208), "tiny-mixed": (768, 300), "tiny-exact-resnet": (0, 320)}
+MODULES = {
+    "quick_gelu": QuickGELU,
+    "gelu": nn.GELU,
+    "gelu_tanh": functools.partial(nn.GELU, approximate="tanh"),
+}
+
 
 @functools.cache
 def random_state(shape: str, seed: int = 0) -> dict[str, Tensor]:
@@ -72,8 +117,7 @@ def random_state(shape: str, seed: int = 0) -> dict[str, Tensor]:
     can be left out unnoticed. Cached: treat it as read-only."""
     generator_state = torch.get_rng_state()
     torch.manual_seed(seed)
-    model = PackageCLIP(context_length=77, vocab_size=49408, **SHAPES[shape])
-    state = model.state_dict()
+    state = _package_model(shape).state_dict()
     for key, value in state.items():
         if not value.is_floating_point():
             continue
@@ -88,12 +132,49 @@ def random_state(shape: str, seed: int = 0) -> dict[str, Tensor]:
 
 
 def random_clip(shape: str, seed: int = 0) -> CLIP:
-    """A fresh CLIP with the weights of `random_state`, which it shares: run as OpenAI's are."""
-    return load_clip(random_state(shape, seed), activation="quick_gelu", head_width=64)
+    """A fresh CLIP with the weights of `random_state`, which it shares: run as OpenAI's are, but
+    for the shapes that say otherwise."""
+    state = random_state(shape, seed)
+    if shape in ARCHITECTURES:
+        return CLIP(state, ARCHITECTURES[shape])
+    return load_clip(state, activation="quick_gelu", head_width=64)
 
 
 def package_model(shape: str, seed: int = 0) -> PackageCLIP:
-    """The `clip` package's own model with the weights of `random_state`, in float32."""
-    model = PackageCLIP(context_length=77, vocab_size=49408, **SHAPES[shape])
+    """The `clip` package's own model with the weights of `random_state`, in float32; what the
+    package does not have is torch's own modules in their places."""
+    model = _package_model(shape)
     model.load_state_dict(random_state(shape, seed))
     return model.float().eval()
+
+
+NORMS = ("ln_pre", "ln_post", "ln_final")
+
+
+def _package_model(shape: str) -> PackageCLIP:
+    model = PackageCLIP(context_length=77, vocab_size=49408, **SHAPES[shape])
+    if shape in ARCHITECTURES:
+        ran_by, hidden = ARCHITECTURES[shape], HIDDEN[shape]
+        for root, tower, width in (
+            (model.visual, ran_by.vision, hidden[0]),
+            (model, ran_by.text, hidden[1]),
+        ):
+            _replace_parts(root, tower, width)
+    return model
+
+
+def _replace_parts(root: nn.Module, tower: Tower, hidden: int) -> None:
+    if hasattr(root, "attnpool"):
+        pool = root.attnpool
+        pool.num_heads = pool.positional_embedding.shape[1] // tower.head_width
+        return
+    width = root.transformer.width
+    for block in root.transformer.resblocks:
+        block.attn = nn.MultiheadAttention(width, width // tower.head_width)
+        block.mlp.c_fc = nn.Linear(width, hidden)
+        block.mlp.gelu = MODULES[tower.activation]()
+        block.mlp.c_proj = nn.Linear(hidden, width)
+    tops = [root.transformer, *(root.get_submodule(n) for n in NORMS if hasattr(root, n))]
+    for module in (part for top in tops for part in top.modules()):
+        if isinstance(module, nn.LayerNorm):
+            module.eps = tower.eps

@@ -137,8 +137,8 @@ def attention(attn, x: Tensor, causal: bool, project=None) -> Tensor:
         for j, name in enumerate("qkv")
     )
     heads = []
-    for part in torch.arange(w).split(64):
-        scores = q[:, part] @ k[:, part].T / 8
+    for part in torch.arange(w).chunk(attn.num_heads):
+        scores = q[:, part] @ k[:, part].T / len(part) ** 0.5
         if causal:
             scores = scores.masked_fill(torch.ones_like(scores).tril() == 0, -math.inf)
         heads.append(scores.softmax(-1) @ v[:, part])

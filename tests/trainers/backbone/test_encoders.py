@@ -8,11 +8,12 @@ from multimode_ot import build_model
 from multimode_ot.backbone.class_tokens import tokenize
 from multimode_ot.backbone.encoders import encode_image, encode_text, project_text
 from parity import random_images
-from random_clip import SHAPES, package_model, random_clip
+from random_clip import ARCHITECTURES, SHAPES, package_model, random_clip
 from torch import Tensor
 
 TEXTS = ["a photo of a cat.", "2012 Ferrari", "a"]
 N, TEXT_LAYERS, VISION_LAYERS, PATCHES = 2, 4, 3, 16  # prompts of 2 tokens; tiny-vit's sizes
+of_any_kind = pytest.mark.parametrize("shape", ["tiny-vit", "tiny-resnet", *ARCHITECTURES])
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +43,17 @@ def random_prompts(width: int, depth: int, modes: int = 1) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("pooled_only", [False, True])
-@pytest.mark.parametrize("shape", ["tiny-vit", "tiny-resnet"])
+@of_any_kind
 def test_the_image_tower_without_prompts_is_the_clip_packages(shape, pooled_only):
     images = random_images(shape, 3)
     ours = encode_image(random_clip(shape), images, pooled_only=pooled_only)
-    local = 0 if pooled_only else {"tiny-vit": PATCHES, "tiny-resnet": 4}[shape]
+    local = 0 if pooled_only else 4 if "resnet" in shape else PATCHES
     assert ours.shape == (3, 1, 1 + local, SHAPES[shape]["embed_dim"])
     theirs = package_model(shape).encode_image(images)
     torch.testing.assert_close(ours[:, 0, 0], theirs, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("shape", ["tiny-vit", "tiny-resnet"])
+@of_any_kind
 def test_the_text_tower_without_prompts_is_the_clip_packages(shape):
     clip, ids = random_clip(shape), tokenize(TEXTS)
     assert torch.equal(ids, clip_package.tokenize(TEXTS).long())
@@ -141,8 +142,10 @@ def test_a_resnet_takes_no_visual_prompts():
         encode_image(clip, random_images("tiny-resnet"), [torch.zeros(1, N, 8)])
 
 
-def test_text_cut_after_the_longest_eos_is_the_text_of_77_tokens(tiny):
+@pytest.mark.parametrize("shape", ["tiny-vit", "tiny-exact"])
+def test_text_cut_after_the_longest_eos_is_the_text_of_77_tokens(shape):
     """Both the features and the gradients: the text transformer is causal."""
+    tiny = random_clip(shape)
     ids = tokenize(TEXTS)
     eos = ids.argmax(-1)
     deep = [p.requires_grad_() for p in random_prompts(tiny.text_width, 2, modes=len(TEXTS))]

@@ -15,7 +15,7 @@ from parity import random_images
 from random_clip import random_clip
 from two_ways import CLASSES, assert_same
 
-SHAPE = "tiny-vit, two heads"
+SHAPES = ["tiny-vit, two heads", "tiny-exact"]
 DEEP = {"PROMPT_DEPTH": 3, "PROMPT_DEPTH_TEXT": 3, "PROMPT_DEPTH_VISION": 3}
 WORDS = {"CTX_INIT": "a photo of a"}
 METHODS = {
@@ -39,9 +39,9 @@ where_sharing_ends = pytest.mark.parametrize("changes", PADDED.values(), ids=PAD
 any_classes = pytest.mark.parametrize("names", CLASSES.values(), ids=CLASSES)
 
 
-@pytest.fixture(scope="module")
-def clip():
-    return random_clip(SHAPE)
+@pytest.fixture(scope="module", params=SHAPES)
+def clip(request):
+    return random_clip(request.param)
 
 
 def model_of(clip, method, changes, names):
@@ -104,7 +104,7 @@ def rows_of_the_towers(model, run):
 @any_method
 @any_classes
 def test_packed_names_are_as_good_as_padded_prompts(clip, method, changes, names):
-    model, images = model_of(clip, method, changes, names), random_images(SHAPE)
+    model, images = model_of(clip, method, changes, names), random_images(SHAPES[0])
     slow = lambda: padded_features(model, images)  # noqa: E731
     assert_same(model, slow, lambda: packed_features(model, images))
 
@@ -112,7 +112,7 @@ def test_packed_names_are_as_good_as_padded_prompts(clip, method, changes, names
 @any_method
 def test_no_logit_or_gradient_depends_on_chunks(clip, method, changes, monkeypatch):
     names = [*CLASSES["very different names"], "cow", "hen"]
-    model, images = model_of(clip, method, changes, names), random_images(SHAPE)
+    model, images = model_of(clip, method, changes, names), random_images(SHAPES[0])
     calls, run = [], PackedClasses.run_tails
     monkeypatch.setattr(
         PackedClasses, "run_tails", lambda *a, **k: (calls.append(1), run(*a, **k))[1]
@@ -131,7 +131,7 @@ def test_no_logit_or_gradient_depends_on_chunks(clip, method, changes, monkeypat
 @any_method
 def test_a_class_costs_its_name_and_its_last_layer_one_token(clip, method, changes):
     names = CLASSES["very different names"]
-    model, images = model_of(clip, method, changes, names), random_images(SHAPE)
+    model, images = model_of(clip, method, changes, names), random_images(SHAPES[0])
     contexts, _ = contexts_and_deep_prompts(model, images)
     first, last = rows_of_the_towers(model, lambda: model(images))
     head, tails = model.classes.head_words.shape[1], len(model.classes.tail_words)
@@ -142,7 +142,7 @@ def test_a_class_costs_its_name_and_its_last_layer_one_token(clip, method, chang
 
 def test_evaluation_holds_one_layer_and_so_takes_larger_chunks(clip):
     model = model_of(clip, "CoCoOp", {"MEMORY_MB": 1}, [f"cat {i}" for i in range(40)])
-    images, sizes = random_images(SHAPE, 8), []
+    images, sizes = random_images(SHAPES[0], 8), []
     run = model.classes.run_tails
     model.classes.run_tails = lambda *a, **k: (sizes.append(len(a[2])), run(*a, **k))[1]
     model(images)
@@ -216,7 +216,7 @@ def test_a_method_that_derives_from_one_runs_as_its_prompts_allow(clip, method, 
     base = method.__bases__[0].name
     stock = model_of(clip, base, {"CTX_INIT": "a photo"}, names)
     torch.manual_seed(0)
-    model, images = method(stock.clip, names, stock.cfg, stock.precision), random_images(SHAPE)
+    model, images = method(stock.clip, names, stock.cfg, stock.precision), random_images(SHAPES[0])
     assert hasattr(model, "classes") == packed and hasattr(model, "embeddings") != packed
     if method is not Marked:
         slow = lambda: padded_features(model, images)  # noqa: E731
@@ -225,7 +225,7 @@ def test_a_method_that_derives_from_one_runs_as_its_prompts_allow(clip, method, 
 
 @any_method
 def test_other_classes_are_packed_anew(clip, method, changes):
-    images, names = random_images(SHAPE), CLASSES["very different names"]
+    images, names = random_images(SHAPES[0]), CLASSES["very different names"]
     model = model_of(clip, method, changes, ["cow"])
     model.set_classes(names)
     fresh = model_of(clip, method, changes, names)

@@ -5,7 +5,6 @@ import torch
 from multimode_ot import build_model
 from multimode_ot.backbone.class_tokens import embed_classes, insert_context
 from multimode_ot.backbone.encoders import encode_image, encode_text, normalised, project_text
-from multimode_ot.backbone.layers import MLP
 from multimode_ot.backbone.packed_text import PackedClasses
 from multimode_ot.backbone.tails import Group, split_groups, tokens
 from multimode_ot.methods.build import default_settings
@@ -23,9 +22,9 @@ PROMPTS = {
 any_classes = pytest.mark.parametrize("names", CLASSES.values(), ids=CLASSES.keys())
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    return random_clip("tiny-vit")
+@pytest.fixture(scope="module", params=["tiny-vit", "tiny-exact"])
+def tiny(request):
+    return random_clip(request.param)
 
 
 def model_with(clip, names, **settings):
@@ -123,33 +122,6 @@ def test_the_last_block_at_the_eos_alone_is_as_good_as_everywhere(tiny, names):
         return encode_text(tiny, insert_context(words, context), deep, only)
 
     assert_same(model, lambda: outputs(None)[torch.arange(len(eos)), eos], lambda: outputs(eos))
-
-
-@pytest.mark.parametrize(
-    ("activation", "function"),
-    [
-        ("quick_gelu", lambda h: h * torch.sigmoid(1.702 * h)),
-        ("gelu", lambda h: h * (1 + torch.erf(h / 2**0.5)) / 2),
-        (
-            "gelu_tanh",
-            lambda h: h * (1 + torch.tanh(0.7978845608028654 * (h + 0.044715 * h**3))) / 2,
-        ),
-    ],
-)
-def test_the_fused_mlp_is_two_layers_with_an_activation_between(activation, function):
-    torch.manual_seed(0)
-    mlp = MLP(6, 17, activation).double().requires_grad_(False)
-    x = torch.randn(2, 3, 6, dtype=torch.float64, requires_grad=True)
-    plain = mlp.c_proj(function(mlp.c_fc(x)))
-    torch.testing.assert_close(mlp(x), plain, rtol=0, atol=1e-12)
-    with torch.no_grad():  # overwrites what it needs no more
-        torch.testing.assert_close(mlp(x), plain, rtol=0, atol=1e-12)
-    assert torch.autograd.gradcheck(mlp, x)
-
-
-def test_the_fused_mlp_refuses_to_be_trained():
-    with pytest.raises(RuntimeError, match="frozen"):
-        MLP(6, 24, "gelu")(torch.randn(1, 6))
 
 
 @pytest.mark.parametrize("most", [0, 1, 7, 20, 10_000])
