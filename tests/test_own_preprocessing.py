@@ -14,6 +14,7 @@ from own_preprocessing import (
     SETTINGS,
     SIZE,
     advertise,
+    open_clip_folder,
     weights,
     wide_pictures,
 )
@@ -50,6 +51,15 @@ def test_a_run_has_and_records_what_its_backbone_was_trained_to_see(run, tmp_pat
     for file in ("run.json", "results.json"):
         assert SETTINGS.items() <= settings(tmp_path / "run", file).items()
         assert KEY not in settings(tmp_path / "run", file)
+
+
+def test_a_folder_in_open_clips_format_says_it(run, tmp_path, wide):
+    folder = open_clip_folder(tmp_path / "odd")
+    run("CoOp", *SHORT, "MODEL.BACKBONE.NAME", folder, *OWN, root=wide)
+    assert SETTINGS.items() <= settings(tmp_path / "run").items()
+    main(["export", str(tmp_path / "run"), str(tmp_path / "exported")])
+    name = read_content(tmp_path / "exported")["backbone"]["name"]
+    assert name == str(folder)
 
 
 def test_only_what_is_squashed_shows_the_edges_of_a_wide_picture(run, tmp_path, odd, wide):

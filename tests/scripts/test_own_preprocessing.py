@@ -4,10 +4,17 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 
 import pytest
 from imported import CHECKOUT
+from multimode_ot import load_clip
 from own_preprocessing import KEY, SAYS, SEES, SETTINGS, SHAPES, weights
+from yacs.config import CfgNode
+
+sys.path.insert(0, str(CHECKOUT / "scripts"))
+
+from backbones import backbone_part
 
 SHALLOW = SHAPES["tiny-vit"] | {"transformer_layers": 2, "vision_patch_size": 112}
 SHAPES["336 px"] = SHALLOW | {"image_resolution": 336}
@@ -96,3 +103,12 @@ def test_so_does_one_of_448_pixels(place):
     done = call(place, f"CoOp 1 digits {own}", OUTPUT="larger")
     assert done.returncode == 0, done.stdout + done.stderr
     assert recorded(place / "larger", "CoOp")["INPUT.SIZE"] == [448, 448]
+
+
+@pytest.mark.parametrize(("activation", "heads"), [("quick_gelu", 64), ("gelu", [32, 64])])
+def test_bare_tensors_are_known_as_the_call_says_that_they_are_run(tmp_path, activation, heads):
+    path = str(weights(tmp_path))
+    told = {"NAME": path, "ACTIVATION": activation, "HEAD_WIDTH": heads}
+    part = backbone_part(CfgNode({"MODEL": {"BACKBONE": told}}))["backbone"]
+    clip = load_clip(path, activation, heads)
+    assert part == {"name": path, "sha256": clip.identity()}

@@ -39,6 +39,8 @@ def read_weights(name: str, activation: Any = None, head_width: Any = None) -> W
 
 def is_local(name: str) -> bool:
     """Whether the weights that `name` stands for are on this machine."""
+    if name.startswith(open_clip.PREFIX):
+        return open_clip.place(*open_clip.pair_of(name)) is not None
     declared, place = advertised(name), download_place(name)
     found = place or (declared.path if declared else path_of(name))
     return found.exists()

@@ -37,7 +37,7 @@ def settings_for(seen: Preprocessing) -> dict[str, Any]:
 def require_preprocessing(architecture: Architecture, name: str) -> Preprocessing:
     """What a backbone was trained to see; `ValueError` if nobody has said it."""
     if architecture.preprocessing is None:
-        why = getattr(architecture, "no_preprocessing", "") or "nothing with its weights says it"
+        why = architecture.no_preprocessing or "nothing with its weights says it"
         raise ValueError(
             f"{KEY} 'backbone': the preprocessing of {name} is not known ({why}): use 'config', "
             "and give INPUT.SIZE, INPUT.PIXEL_MEAN, INPUT.PIXEL_STD and INPUT.INTERPOLATION"
