@@ -48,6 +48,7 @@ def settings(folder, file="results.json"):
 def test_a_run_has_and_records_what_its_backbone_was_trained_to_see(run, tmp_path, odd, wide):
     said = run("CoOp", *SHORT, *odd, *OWN, root=wide)
     assert f"squashes the whole picture to {SIZE}x{SIZE}" in said
+    assert f"Preprocessing is that of odd: INPUT.SIZE ({SIZE}, {SIZE}), INPUT.PIXEL_MEAN" in said
     for file in ("run.json", "results.json"):
         assert SETTINGS.items() <= settings(tmp_path / "run", file).items()
         assert KEY not in settings(tmp_path / "run", file)

@@ -72,6 +72,11 @@ def require_used(inp: CfgNode, name: str) -> None:
         )
 
 
+def listed(inp: CfgNode) -> str:
+    """The preprocessing that a node `INPUT` has, in one line."""
+    return ", ".join(f"INPUT.{key} {inp[key]!r}" for key in SETTINGS)
+
+
 def departures(inp: CfgNode, architecture: Architecture, name: str) -> str:
     """One line on what a node `INPUT` has otherwise than the backbone was trained to see, with both
     values; "" if that is nothing, or nobody has said it. The size is left to `try_settings`."""
