@@ -38,17 +38,13 @@ def read_weights(name: str, activation: Any = None, head_width: Any = None) -> W
 
 
 def is_local(name: str) -> bool:
-    """Whether the weights that `name` stands for are on this machine."""
+    """Whether the weights that a name stands for are on this machine."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.place(*open_clip.pair_of(name)) is not None
-    declared, place = advertised(name), download_place(name)
-    found = place or (declared.path if declared else path_of(name))
-    return found.exists()
-
-
-def download_place(name: str) -> Path | None:
-    """The file that a backbone's weights are downloaded to; None of one that is not OpenAI's."""
-    return openai.place(name) if name in OPENAI_NAMES else None
+    if name in OPENAI_NAMES:
+        return openai.place(name).is_file()
+    declared = advertised(name)
+    return (declared.path if declared else path_of(name)).exists()
 
 
 def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:

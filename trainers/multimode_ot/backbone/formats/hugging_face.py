@@ -1,4 +1,4 @@
-"""CLIP in Hugging Face's format: `config.json` and weights, as transformers saves them."""
+"""CLIP in Hugging Face's format: a folder of `config.json` and weights."""
 
 from __future__ import annotations
 
