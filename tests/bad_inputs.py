@@ -91,6 +91,8 @@ SETTINGS = rows(
     ("--transforms flip", "INPUT.TRANSFORMS", "flip"),
     ("INPUT.NO_TRANSFORM True", "INPUT.NO_TRANSFORM is True"),
     ("INPUT.INTERPOLATION cubic", "INPUT.INTERPOLATION", "cubic", "bicubic"),
+    ("INPUT.RESIZE_MODE stretch", "INPUT.RESIZE_MODE 'stretch'", "squash"),
+    ("MODEL.BACKBONE.PREPROCESSING own", "MODEL.BACKBONE.PREPROCESSING 'own'", "backbone"),
     ("INPUT.AS_SEEN maybe", "INPUT.AS_SEEN", "maybe", "auto"),
     ("INPUT.SIZE '(64, 64)'", "INPUT.SIZE (64, 64)", "(32, 32)"),
     ("INPUT.SIZE '(32,)'", "INPUT.SIZE (32,)", "(32, 32)"),

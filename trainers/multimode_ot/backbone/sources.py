@@ -13,7 +13,7 @@ from .formats.shapes import shape_of
 from .formats.tensor_files import read_archive, read_tensors
 from .live_modules import activations_of, towers_of
 from .names import OPENAI as OPENAI_NAMES
-from .names import Advertised, advertised, advertised_names, check_backbone, path_of
+from .names import Advertised, advertised, check_backbone, path_of
 from .weights import Weights
 
 
@@ -45,7 +45,8 @@ def is_local(name: str) -> bool:
         return hub.place(name) is not None
     if name in OPENAI_NAMES:
         return openai.place(name).is_file()
-    return path_of(name).exists() or name in advertised_names()
+    declared = advertised(name)
+    return (declared.path if declared else path_of(name)).exists()
 
 
 def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:
