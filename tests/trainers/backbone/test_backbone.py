@@ -82,7 +82,7 @@ def test_an_unknown_name_lists_the_nearest_and_all():
 
 
 def test_a_path_below_the_home_of_nobody_is_unknown_too():
-    with pytest.raises(ValueError, match="'~nobody-of-that-name/x.pt' is unknown"):
+    with pytest.raises(ValueError, match="that-name"):
         load_clip("~nobody-of-that-name/x.pt")
 
 

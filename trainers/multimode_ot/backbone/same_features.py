@@ -51,8 +51,8 @@ def require_same_features(module: nn.Module, clip: CLIP) -> None:
             continue
         if theirs.shape != own.shape:
             raise ValueError(
-                f"{clip.name}: its own {kind} features of two inputs are {tuple(theirs.shape)}, and "
-                f"those of the towers here {tuple(own.shape)}"
+                f"{clip.name}: its own {kind} features of two inputs are {tuple(theirs.shape)}, "
+                f"and those of the towers here {tuple(own.shape)}"
             )
         gap = float((normalised(theirs.float().cpu()) - normalised(own)).abs().max())
         if not gap <= tolerance:

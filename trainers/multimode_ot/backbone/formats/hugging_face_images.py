@@ -139,7 +139,7 @@ def _colours(config: Mapping[str, Any], key: str) -> tuple[float, ...]:
 
 
 def _interpolation(resample: Any) -> str:
-    known = {**INTERPOLATIONS, **{word: word for word in INTERPOLATIONS.values()}}
+    known: dict[Any, str] = INTERPOLATIONS | {word: word for word in INTERPOLATIONS.values()}
     key = resample.lower() if isinstance(resample, str) else resample
     if isinstance(key, bool) or not isinstance(key, int | str) or key not in known:
         raise _Other(f"resample {resample!r}")
