@@ -120,10 +120,12 @@ class Plan:
     @cached_property
     def missing_weights(self) -> dict[str, Path | None]:
         """Backbones whose weights are not here, and where the download of each would lie."""
-        from multimode_ot.backbone.sources import download_place, is_local
+        from multimode_ot.backbone.downloads import openai
+        from multimode_ot.backbone.sources import is_local
 
         names = dict.fromkeys(filter(None, map(self.backbone, self.runs)))
-        return {name: download_place(name) for name in names if not is_local(name)}
+        here = {name: openai.place(name) if name in openai.ARCHIVES else None for name in names}
+        return {name: place for name, place in here.items() if not is_local(name)}
 
 
 def kind_of(run: Run) -> tuple[Any, ...]:

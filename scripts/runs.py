@@ -12,13 +12,15 @@ import os
 import shlex
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import warm
+from backbones import as_run, backbone_part
 from dassl.data.datasets import build_dataset
 from jobs import Job, train
 from multimode_ot.errors import STATUS
@@ -135,7 +137,7 @@ class Run:
         record = results.get("made_of")
         if record is None:
             return results if self._looks_finished(results) else None
-        found = differences(record, self.made_of(full="data" in record))
+        found = differences(record, self.made_of(record))
         if found:
             raise ValueError(
                 f"{self.directory} holds another run: {describe(found)}. FORCE=1 runs again and "
@@ -167,7 +169,7 @@ class Run:
         for key, value in named.items():
             if results[key] != value:
                 raise ValueError(f"{file} is of {key} {results[key]!r}, asked for {value!r}")
-        wanted = config_hash(cfg, self.trains)
+        wanted = config_hash(as_run(cfg, {}), self.trains)
         if results["config_hash"] != wanted:
             raise ValueError(
                 f"{file} was made with other settings (config {results['config_hash']}, asked for "
@@ -181,11 +183,11 @@ class Run:
     def cfg(self) -> CfgNode:
         return train.setup_cfg(train.parse_arguments(self.arguments))
 
-    def made_of(self, full: bool = True) -> dict[str, Any]:
-        """The record that this run would have now.
+    def made_of(self, held: Mapping[str, Any]) -> dict[str, Any]:
+        """The record that this run would have now, with data and backbone if another has them.
 
         Args:
-            full: with data and backbone.
+            held: that record, of the finished run.
         """
         from multimode_ot.training.run import settings_record
 
@@ -194,13 +196,14 @@ class Run:
         except FileNotFoundError:  # what a finished run has started from may be gone
             words, known = self.arguments, False
         cfg = train.setup_cfg(train.parse_arguments(words))
+        cfg = as_run(cfg, held.get("settings", {}))
         record = settings_record(cfg, find_method(cfg.TRAINER.NAME))
         if not known:
             del record["initial_weights"]
-        if full:
+        if "data" in held:
             with redirect_stdout(io.StringIO()):
                 record |= data_of_run(build_dataset(cfg), cfg, self.trains)
-            record |= backbone_part(cfg.MODEL.BACKBONE.NAME)
+            record |= backbone_part(cfg)
         return record
 
     def set_aside(self) -> None:
@@ -249,18 +252,6 @@ _one_at_a_time = threading.Lock()
 # An earlier stage may be that of several seeds, which may be run at the same time.
 _folders: dict[Path, threading.Lock] = {}
 _stages_run: set[Path] = set()
-
-
-@cache
-def backbone_part(name: str) -> dict[str, Any]:
-    """The backbone's part of a record, if its weights are on this machine."""
-    from multimode_ot.backbone.loading import load_clip
-    from multimode_ot.backbone.sources import is_local
-
-    if not is_local(name):
-        print(f"The weights of {name} are not here: whether finished runs used them is unchecked")
-        return {}
-    return {"backbone": {"name": name, "sha256": load_clip(name).identity()}}
 
 
 class RunFailed(Exception):

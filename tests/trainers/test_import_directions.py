@@ -59,7 +59,7 @@ OUTSIDE = {
         "yaml",
     },
     "regularisers": {"torch", "yacs"},
-    "backbone": {"clip", "safetensors", "torch", "tqdm"},
+    "backbone": {"clip", "huggingface_hub", "open_clip", "safetensors", "torch", "tqdm"},
     "transport": {"ot", "torch"},
     "ground": {"yaml", "yacs"},
 }
@@ -72,8 +72,10 @@ ONLY_IN = {
     },
     "ot": {"transport/variants.py"},
     "clip": {"backbone/clip_package.py"},
+    "huggingface_hub": {"backbone/downloads/hub.py", "backbone/downloads/open_clip.py"},
     "jinja2": {"results/report/page.py"},
     "markupsafe": {"results/report/page.py"},
+    "open_clip": {"backbone/downloads/open_clip.py"},
     "matplotlib": {
         "explain/figures.py",
         "results/charts/comparison.py",

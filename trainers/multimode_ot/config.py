@@ -21,6 +21,8 @@ PRECISIONS = ("fp32", "fp16", "bf16", "amp")
 # What identifies the images of a run: their list with file sizes, and also every byte of them
 # (auto: where that is quick).
 FINGERPRINTS = ("auto", "sizes", "content")
+# Whose size, mean, deviation, interpolation and resizing pictures get.
+PREPROCESSINGS = ("config", "backbone")
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ def add_shared_defaults(cfg: CfgNode) -> None:
     backbone = cfg.setdefault("MODEL", CfgNode()).setdefault("BACKBONE", CfgNode())
     backbone.setdefault("ACTIVATION", None)
     backbone.setdefault("HEAD_WIDTH", None)
+    backbone.setdefault("PREPROCESSING", PREPROCESSINGS[0])
+    cfg.setdefault("INPUT", CfgNode()).setdefault("RESIZE_MODE", "shortest")
 
 
 def merge_file(

@@ -175,6 +175,23 @@ def test_open_clips_module_of_another_kind_is_refused(vision, text, said, tmp_pa
         load_clip(make(model_config(vision, text), tmp_path))
 
 
+@pytest.mark.parametrize("kind", ["quick", "exact", "tanh, heads of 80"])
+def test_transformers_module_is_read_as_it_runs(kind):
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from hugging_face_models import differences, make, model_config
+
+    wide = {"hidden_size": 160, "hidden_act": "gelu_new", "layer_norm_eps": 1e-3}
+    config = {
+        "quick": model_config(),
+        "exact": model_config({"hidden_act": "gelu"}, {"hidden_act": "gelu"}),
+        "tanh, heads of 80": model_config(wide),
+    }[kind]
+    model = make(config)
+    clip = load_clip(model)
+    assert max(differences(clip, model)) < 1e-5
+    assert "live module" in clip.architecture.no_preprocessing
+
+
 def test_images_are_of_the_size_that_it_takes():
     model = package_model(RESNET)
     assert load_clip(model).resolution == random_images(RESNET).shape[-1]

@@ -76,11 +76,22 @@ def test_the_json_says_all_that_labelling_needs(folder, model):
     assert content["preprocessing"] == {
         "size": [32, 32], "interpolation": "bicubic", "mean": INPUT.PIXEL_MEAN,
         "std": INPUT.PIXEL_STD, "transforms": ["random_resized_crop", "normalize"], "as_seen": True,
+        "resize": "shortest",
     }  # fmt: skip
     assert content["backbone"] == {"name": CLIP.name, "sha256": CLIP.identity()}
     assert content["confidence"]["logit_scale"] == float(model.logit_scale)
     assert content["versions"]["torch"] == torch.__version__
     assert sorted(path.name for path in folder.iterdir()) == [FEATURES, CONTENT, PROMPTS]
+
+
+def test_a_folder_of_an_earlier_version_does_not_say_the_resizing_and_is_read(folder):
+    seen = json.loads((folder / CONTENT).read_text())["preprocessing"]
+    change(folder, preprocessing=_without(seen | {"resize": ...}))
+    assert read(folder).inp.RESIZE_MODE == "shortest"
+    change(folder, preprocessing=seen | {"resize": "squash"})
+    assert read(folder).inp.RESIZE_MODE == "squash"
+    change(folder, preprocessing=seen | {"resize": "stretch"})
+    assert "INPUT.RESIZE_MODE 'stretch' is unknown" in refusal(folder)
 
 
 def test_named_tuples_with_masks_come_back_as_such(folder, model):

@@ -99,3 +99,21 @@ def test_patches_tile_what_was_seen_row_by_row():
     assert tiles[7] == (25, 40, 30, 60)
     assert sum(t.width * t.height for t in tiles) == pytest.approx(seen.width * seen.height)
     assert inner_borders(seen, 2, 4) == ([15, 20, 25], [40])
+
+
+@pytest.mark.parametrize("width, height", SIZES)
+def test_of_a_squashed_picture_each_patch_lies_where_its_pixels_came_from(width, height):
+    from multimode_ot.training.transforms import test_transform as evaluation
+
+    inp = get_cfg_default().INPUT
+    inp.SIZE, inp.RESIZE_MODE, inp.INTERPOLATION = (32, 32), "squash", "bilinear"
+    seen = seen_rectangle(width, height, 32, "squash")
+    assert seen == (0, 0, width, height)
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    for patch in range(GRID * GRID):
+        box = patch_rectangle(seen, GRID, GRID, patch)
+        inside = (columns > box.left) & (columns < box.right)
+        inside &= (rows > box.top) & (rows < box.bottom)
+        picture = Image.fromarray(np.where(inside, 255, 0).astype(np.uint8)).convert("RGB")
+        light = evaluation(inp)(picture)[0].unfold(0, 8, 8).unfold(1, 8, 8).sum((-2, -1)).flatten()
+        assert int(light.argmax()) == patch and light[patch] > 0.6 * light.sum()

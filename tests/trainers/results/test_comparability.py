@@ -5,6 +5,8 @@ import copy
 import pytest
 from multimode_ot.results.comparability import require_comparable, unchecked
 
+SQUASH = {"INPUT.RESIZE_MODE": "squash"}
+
 
 def images(number, digest="a", content=None):
     return {"images": number, "sha256": digest * 64, "content": content}
@@ -76,6 +78,7 @@ def test_methods_have_settings_of_their_own():
     [
         (lambda r: r["made_of"]["settings"].update({"OPTIM.LR": 5.0}), "OPTIM.LR is 0.002 .* 5.0"),
         (lambda r: r["made_of"]["settings"].update({"INPUT.SIZE": [32, 32]}), r"INPUT.SIZE\[0\]"),
+        (lambda r: r["made_of"]["settings"].update(SQUASH), "RESIZE_MODE is 'shortest' "),
         (lambda r: r["made_of"].update(classes=["cat", "ox"]), r"classes\[1\] is 'dog' .* 'ox'"),
         (lambda r: r["made_of"].update(classes=["cat"]), r"classes is \['cat', 'dog'\] "),
         (lambda r: r["made_of"]["data"].update(test=images(91)), "test images is 90 .* 91"),
@@ -139,3 +142,22 @@ def test_results_of_earlier_versions_are_compared_by_their_digest_and_counted():
         require_comparable(old)
     assert unchecked([*TREE, *old[:1]]).startswith("what 1 results of earlier versions")
     assert unchecked(TREE) == ""
+
+
+def test_a_backbone_is_what_it_computes_and_not_its_name():
+    backbone = {"name": "elsewhere/model.safetensors", "sha256": "d" * 64}
+    renamed = changed(lambda r: r["made_of"].update(backbone=backbone), method="MaPLe")
+    require_comparable([*TREE, renamed])
+    namesake = changed(
+        lambda r: r["made_of"].update(backbone={"name": "ViT-B/16", "sha256": "e" * 64}),
+        method="MaPLe",
+    )
+    with pytest.raises(ValueError, match=r"backbone is dddddddddddd .* eeeeeeeeeeee"):
+        require_comparable([*TREE, namesake])
+
+
+def test_results_of_versions_that_could_not_squash_share_tables_with_those_that_did_not():
+    cut = changed(
+        lambda r: r["made_of"]["settings"].update({"INPUT.RESIZE_MODE": "shortest"}), method="MaPLe"
+    )
+    require_comparable([*TREE, cut])

@@ -52,6 +52,7 @@ def record(*options, trains=True, **parts):
         ("TEST.COMPUTE_CMAT", True),
         ("TRAINER.COOP.N_CTX", 4),
         ("TRAINER.ALIGN.MEMORY_MB", 100),
+        ("MODEL.BACKBONE.PREPROCESSING", "backbone"),  # what came of it stands in INPUT
     ],
 )
 def test_what_says_only_where_and_how_may_differ(key, value):
@@ -67,6 +68,7 @@ def test_what_says_only_where_and_how_may_differ(key, value):
         ("DATASET.NUM_SHOTS", 4),
         ("DATASET.SUBSAMPLE_CLASSES", "new"),
         ("INPUT.SIZE", "(32, 32)"),
+        ("INPUT.RESIZE_MODE", "squash"),
         ("DATALOADER.TRAIN_X.BATCH_SIZE", 7),
         ("TEST.FINAL_MODEL", "best_val"),
         ("TRAINER.ALIGN.BETA", 2.0),
@@ -123,6 +125,18 @@ def test_a_method_that_trains_nothing_has_no_settings_of_training():
 def test_a_part_that_one_side_does_not_know_is_not_compared():
     full = record(backbone={"name": "a", "sha256": "0" * 64}, classes=["cat"])
     assert not differences(record(), full) and not differences(full, record())
+
+
+@pytest.mark.parametrize("testing", [True, False])
+def test_records_of_versions_that_could_not_squash_are_of_pictures_that_were_cut(testing):
+    before = record()
+    del before["settings"]["INPUT.RESIZE_MODE"]
+    squashed = record("INPUT.RESIZE_MODE", "squash")
+    assert not differences(before, record(), testing) and not differences(record(), before, testing)
+    (found,) = differences(before, squashed, testing)
+    assert found == ("INPUT.RESIZE_MODE", "shortest", "squash")
+    (found,) = differences(squashed, before, testing)
+    assert found == ("INPUT.RESIZE_MODE", "squash", "shortest")
 
 
 def test_of_a_backbone_the_content_counts_and_not_the_name():

@@ -1,10 +1,11 @@
 """What a config hash depends on, and that results are written whole."""
 
 import json
+from pathlib import Path
 
 import pytest
 from multimode_ot import extend_cfg
-from multimode_ot.config import merge_options
+from multimode_ot.config import merge_file, merge_options
 from multimode_ot.results.results_json import (
     config_hash,
     harmonic_mean,
@@ -13,6 +14,26 @@ from multimode_ot.results.results_json import (
 )
 
 dassl_config = pytest.importorskip("dassl.config")
+
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+# Of shipped configs on Pets, as results that were written before 2026-11-28 have them.
+EARLIER = {
+    "ALIGN/vit_b16": "d2c2b625-9bbb72a7",
+    "CoOp/vit_b16_ctxv1": "d2c2b625-76942453",
+    "ZeroshotCLIP/vit_b16": "d2c2b625-1d3a241e",
+    "MultiModeOT/demo": "34036894-3072b569",
+}
+
+
+def hash_of_shipped(name):
+    method = name.partition("/")[0]
+    cfg = dassl_config.get_cfg_default()
+    extend_cfg(cfg)
+    for file in ("datasets/oxford_pets", f"trainers/{name}"):
+        merge_file(cfg, str(CHECKOUT / f"configs/{file}.yaml"))
+    merge_options(cfg, ["TRAINER.NAME", method, "DATASET.NUM_SHOTS", 16])
+    return config_hash(cfg, method != "ZeroshotCLIP")
 
 
 def digest(*options, trainer="ALIGN", trains=True):
@@ -33,6 +54,8 @@ def digest(*options, trainer="ALIGN", trains=True):
         ("TRAIN.PRINT_FREQ", 1),
         ("TRAINER.COOP.N_CTX", 4),
         ("TRAINER.ALIGN.MEMORY_MB", 100),
+        ("MODEL.BACKBONE.PREPROCESSING", "backbone"),
+        ("INPUT.RESIZE_MODE", "shortest"),
     ],
 )
 def test_what_changes_no_result_changes_no_hash(key, value):
@@ -55,6 +78,11 @@ def test_methods_share_the_common_part_unless_the_backbone_or_the_input_differs(
     assert digest(trainer="ZeroshotCLIP", trains=False).split("-")[0] == common
     assert digest("MODEL.BACKBONE.NAME", "RN50").split("-")[0] != common
     assert digest("INPUT.SIZE", "(32, 32)").split("-")[0] != common
+    assert digest("INPUT.RESIZE_MODE", "squash").split("-")[0] != common
+
+
+def test_the_hashes_of_runs_of_earlier_versions_are_still_theirs():
+    assert {name: hash_of_shipped(name) for name in EARLIER} == EARLIER
 
 
 def test_results_replace_earlier_ones_whole(tmp_path):

@@ -88,6 +88,7 @@ class Architecture:
 
     Attributes:
         preprocessing: None where nobody has said it.
+        no_preprocessing: why that is None, where a config says something that it cannot be.
         shape: as a config names it, to be compared with the weights; None without one.
         told: what the user said (`load_clip`'s arguments), without which it could not be loaded
             again.
@@ -98,6 +99,7 @@ class Architecture:
     preprocessing: Preprocessing | None = None
     shape: Shape | None = None
     told: tuple[tuple[str, Any], ...] = ()
+    no_preprocessing: str = ""
 
 
 OPENAI = Tower("quick_gelu", 64)

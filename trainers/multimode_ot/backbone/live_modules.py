@@ -4,6 +4,7 @@ its heads and epsilons by the attributes that torch's own modules have."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,10 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .architecture import OPENAI, Architecture, Tower
+from .formats.hugging_face_config import describe
+from .formats.hugging_face_keys import is_hugging_face
 from .formats.layouts import to_openai
 from .formats.shapes import NO_CLIP, shape_of
 from .weights import Weights
 
+NOT_SAID = "a live module does not say what it was trained to see"
 _FUNCTIONS = {
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
     "gelu": F.gelu,
@@ -23,16 +27,23 @@ _FUNCTIONS = {
 
 
 def read_module(module: nn.Module) -> Weights:
-    """The tensors of a module of OpenAI's package (or a copy of it), and how it runs them.
+    """The tensors of a module of OpenAI's package (or a copy of it), of open_clip or transformers,
+    and how it runs them.
 
     Raises:
         ValueError: none of these, or one whose parts do not say how it computes.
     """
     name = type(module).__name__
-    state = to_openai(module.state_dict(), name)
+    tensors = module.state_dict()
+    state = to_openai(tensors, name)
     shape_of(state, name)
-    vision, text = towers_of(module, name)
-    return Weights(state, Architecture(vision, text), name)
+    config: Any = getattr(module, "config", None)
+    if is_hugging_face(tensors) and config is not None:
+        architecture = describe(config.to_dict(), None, f"the config of {name}")
+    else:
+        architecture = Architecture(*towers_of(module, name))
+    architecture = replace(architecture, preprocessing=None, no_preprocessing=NOT_SAID)
+    return Weights(state, architecture, name)
 
 
 def towers_of(module: nn.Module, name: str) -> tuple[Tower, Tower]:

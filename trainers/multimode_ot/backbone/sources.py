@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from .architecture import OPENAI, Architecture, Preprocessing, require_agreement, told_architecture
-from .downloads import openai
-from .formats.layouts import ARCHIVE_CONSTANTS, to_openai
+from .downloads import open_clip, openai
+from .formats.folders import architecture_beside, read_folder
+from .formats.layouts import ARCHIVE_CONSTANTS, bare_tensors, to_openai
 from .formats.shapes import shape_of
 from .formats.tensor_files import read_archive, read_tensors
 from .live_modules import activations_of, towers_of
 from .names import OPENAI as OPENAI_NAMES
-from .names import Advertised, advertised, check_backbone, path_of
+from .names import Advertised, advertised, advertised_names, check_backbone, path_of
 from .weights import Weights
 
 
@@ -29,16 +30,20 @@ def read_weights(name: str, activation: Any = None, head_width: Any = None) -> W
         ImportError: the package that a name goes through is not installed.
     """
     check_backbone(name)
-    declared = advertised(name)
-    if name in OPENAI_NAMES:
-        path = openai.fetch(name)
-    else:
-        path = declared.path if declared else path_of(name)
-    known = _read_file(path, name, declared)
+    known = _read(name)
     if isinstance(known, Weights):
         require_agreement(known.architecture, activation, head_width, name)
         return known
     return read_mapping(known, name, activation, head_width)
+
+
+def is_local(name: str) -> bool:
+    """Whether the weights that a name stands for are on this machine."""
+    if name.startswith(open_clip.PREFIX):
+        return open_clip.place(*open_clip.pair_of(name)) is not None
+    if name in OPENAI_NAMES:
+        return openai.place(name).is_file()
+    return path_of(name).exists() or name in advertised_names()
 
 
 def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:
@@ -48,16 +53,31 @@ def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Wei
     return Weights(tensors, told_architecture(activation, head_width, name), name)
 
 
-def _read_file(path: Path, name: str, declared: Advertised | None) -> Weights | Any:
-    """Weights that say themselves how they are run; of bare tensors what the file holds."""
+def _read(name: str) -> Weights | Any:
+    """Weights that say themselves how they are run; of bare tensors what their file holds."""
+    if name.startswith(open_clip.PREFIX):
+        return open_clip.read(name)
+    if name in OPENAI_NAMES:
+        return _read_file(openai.fetch(name), name)
+    declared = advertised(name)
+    path = declared.path if declared else path_of(name)
+    if path.is_dir():
+        return read_folder(path, name)
+    return _read_file(path, name, declared)
+
+
+def _read_file(path: Path, name: str, declared: Advertised | None = None) -> Weights | Any:
     module = read_archive(path)
     if module is not None:
         return _of_archive(path, module, name)
     content = read_tensors(path)
-    if declared is None or not declared.says:
-        return content
-    state = to_openai(content, name)
-    return Weights(state, declared.architecture(shape_of(state, name).resolution), name)
+    if declared is not None and declared.says:
+        state = to_openai(content, name)
+        return Weights(state, declared.architecture(shape_of(state, name).resolution), name)
+    architecture = architecture_beside(path, bare_tensors(content, name))
+    return (
+        content if architecture is None else Weights(to_openai(content, name), architecture, name)
+    )
 
 
 def _of_archive(path: Path, module: Any, name: str) -> Weights | Any:

@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 from ..config import flatten, merge_options
 from ..methods.base import settings_path
 from ..methods.build import default_settings
+from ..training.transforms import resize_mode
 
 FORMAT = 1
 CONTENT = "classifier.json"
@@ -42,7 +43,9 @@ PREPROCESSING = {
     "mean": "PIXEL_MEAN",
     "std": "PIXEL_STD",
     "transforms": "TRANSFORMS",
+    "resize": "RESIZE_MODE",
 }
+BEFORE = {"resize": "shortest"}  # what folders of earlier versions do not say
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -70,9 +73,9 @@ def read_content(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{file} has the format {found!r}; this version reads {FORMAT}")
     _require_keys(content, KEYS, str(file))
     _require_keys(
-        content["preprocessing"],
+        BEFORE | content["preprocessing"],
         {"size": list, "interpolation": str, "mean": list, "std": list, "transforms": list,
-         "as_seen": bool},
+         "as_seen": bool, "resize": str},
         f"{file}: preprocessing",
     )  # fmt: skip
     _require_keys(content["backbone"], {"name": str, "sha256": str}, f"{file}: backbone")
@@ -104,6 +107,16 @@ def settings_node(method: str, saved: dict[str, Any]) -> CfgNode:
     return node
 
 
+def preprocessing_of(inp: CfgNode, as_seen: bool) -> dict[str, Any]:
+    """What classifier.json says of a node `INPUT`."""
+    node = {**inp, "RESIZE_MODE": resize_mode(inp)}
+    return {**{name: plain(node[key]) for name, key in PREPROCESSING.items()}, "as_seen": as_seen}
+
+
 def input_node(preprocessing: dict[str, Any]) -> CfgNode:
-    node = {key: preprocessing[name] for name, key in PREPROCESSING.items()}
-    return CfgNode({**node, "SIZE": tuple(node["SIZE"]), "TRANSFORMS": tuple(node["TRANSFORMS"])})
+    """The node `INPUT` that `preprocessing_of` was given, as far as it says."""
+    said = BEFORE | preprocessing
+    node = CfgNode({key: said[name] for name, key in PREPROCESSING.items()})
+    node.SIZE, node.TRANSFORMS = tuple(node.SIZE), tuple(node.TRANSFORMS)
+    resize_mode(node)
+    return node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from ..methods.build import settings_of
 from ..methods.stages import Stage
 from ..training.checks import check_all_settings, try_settings
 from ..training.machine import choose_device
+from ..training.preprocessing import departures, is_of_backbone
 from .fitting import Fit, Labelled, reads_as_seen, seeded
 from .inputs import few_shot, held_out
 from .recipe import whole_config
@@ -130,6 +132,8 @@ def fit_stages(
         per_class = max(1, round(len(train.images) / len(classnames)))
         cfg.DATASET.NUM_SHOTS = options.shots or per_class
         _check(cfg, kind, clip, held)
+        if state is None and not is_of_backbone(cfg):
+            _warn_of_departures(cfg, clip)
         fit = Fit(
             cfg,
             kind,
@@ -171,6 +175,12 @@ def _check(cfg: CfgNode, kind: type[PromptedCLIP], clip: CLIP, val: Labelled | N
             f"{settings_path(kind.name)}.TUNE {tune!r}: there are no such pictures here; use "
             "'none', or 'val' with validation pictures"
         )
+
+
+def _warn_of_departures(cfg: CfgNode, clip: CLIP) -> None:
+    remark = departures(cfg.INPUT, clip.architecture, clip.name)
+    if remark:
+        warnings.warn(remark, stacklevel=4)
 
 
 def _picks(

@@ -20,6 +20,13 @@ from ..config import Originals, add_defaults, add_shared_defaults, merge_file, m
 from ..methods import find_method
 from ..methods.base import PromptedCLIP, settings_path
 from ..methods.build import limit_depths
+from ..training.preprocessing import (
+    KEY,
+    is_of_backbone,
+    require_preprocessing,
+    require_used,
+    settings_for,
+)
 
 FILE = Path(__file__).with_name("recipes.json")
 # What a Dassl config has of these nodes before any file is merged.
@@ -86,7 +93,7 @@ def taken(method: type[PromptedCLIP]) -> Callable[[str], bool]:
 
     def is_taken(key: str) -> bool:
         return key not in ("TRAINER.NAME", "INPUT.SIZE") and (
-            key.startswith(own) or key in BATCHES or key in method.originals
+            key.startswith(own) or key in (*BATCHES, KEY) or key in method.originals
         )
 
     return is_taken
@@ -100,7 +107,7 @@ def plain_config(method: type[PromptedCLIP], clip: CLIP) -> CfgNode:
     cfg.DATALOADER = CfgNode({"TRAIN_X": CfgNode(), "TEST": CfgNode()})
     cfg.DATALOADER.TRAIN_X.BATCH_SIZE = cfg.DATALOADER.TEST.BATCH_SIZE = 32
     cfg.DATALOADER.K_TRANSFORMS = method.views
-    cfg.MODEL = CfgNode({"INIT_WEIGHTS": "", "BACKBONE": CfgNode({"NAME": clip.name})})
+    cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.NAME = "", clip.name
     cfg.TEST = CfgNode({"SPLIT": "test", "FINAL_MODEL": "last_step", "NO_TEST": False})
     node = add_defaults(CfgNode(), method.all_settings())
     cfg.TRAINER = CfgNode({"NAME": method.name, method.name.upper(): node})
@@ -118,8 +125,10 @@ def whole_config(
 
     Args:
         clip: has the size of the images. Without `config`, it also bounds how many layers are
-            prompted.
-        config: a YAML of this ecosystem, in the place of the recipe.
+            prompted, and has the preprocessing of pictures, if that is known.
+        config: a YAML of this ecosystem, in the place of the recipe; whose preprocessing is taken
+            stands in MODEL.BACKBONE.PREPROCESSING, there or in the changes. What the changes say of
+            INPUT counts more.
         changes: by key: whole ones, or the method's own without its node; nested ones allowed.
 
     Raises:
@@ -129,14 +138,23 @@ def whole_config(
     if config is None:
         merge_options(cfg, [word for pair in _recipe(method).items() for word in pair])
         limit_depths(cfg.TRAINER[method.name.upper()], clip, method.name)
+        if clip.architecture.preprocessing is not None:
+            cfg.MODEL.BACKBONE.PREPROCESSING = "backbone"
     else:
         is_taken = taken(method)
         originals = Originals(path, method.originals)
         merge_file(cfg, str(config), lambda key: not is_taken(key), originals)
-    for settings in changes:
-        for key, value in _flat(settings).items():
-            whole = key.split(".")[0] in ROOTS
-            merge_options(cfg, [key if whole else f"{path}.{key}", value])
+    pairs = [pair for settings in changes for pair in _flat(settings).items()]
+    for key, value in pairs:
+        if key == KEY:
+            merge_options(cfg, [key, value])
+    if is_of_backbone(cfg):
+        cfg.INPUT.update(settings_for(require_preprocessing(clip.architecture, clip.name)))
+    for key, value in pairs:
+        whole = key.split(".")[0] in ROOTS or key == KEY
+        merge_options(cfg, [key if whole else f"{path}.{key}", value])
+    if is_of_backbone(cfg) and config is not None:
+        require_used(cfg.INPUT, clip.name)
     if cfg.MODEL.INIT_WEIGHTS:
         raise ValueError(
             f"{config} names initial weights ({cfg.MODEL.INIT_WEIGHTS}): a fit starts anew"

@@ -34,10 +34,10 @@ from ..training.machine import versions
 from .content import (
     CONTENT,
     FORMAT,
-    PREPROCESSING,
     digest,
     input_node,
     plain,
+    preprocessing_of,
     read_content,
     settings_node,
 )
@@ -116,10 +116,7 @@ def write_saved(
         "unique_names": model.unique_names,
         "dataset": model.dataset,
         "class_ids": _class_ids(model),
-        "preprocessing": {
-            **{name: plain(inp[key]) for name, key in PREPROCESSING.items()},
-            "as_seen": as_seen,
-        },
+        "preprocessing": preprocessing_of(inp, as_seen),
         "batch_size": batch_size,
         "backbone": {"name": str(backbone["name"]), "sha256": backbone["sha256"]},
         "confidence": {

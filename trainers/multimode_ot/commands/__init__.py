@@ -13,6 +13,7 @@ from ..errors import Parser, one_line_errors
 
 INTERRUPTED = 128 + 2  # exit status, as shells have it
 COMMANDS = {
+    "backbones": "all CLIPs that can be named: what they are, and where their weights are",
     "compare": "the table that compares methods, from a folder of results",
     "explain": "what a finished run has learned: plans over images, words, diversity of modes",
     "export": "a folder of a finished run that a program can label pictures with",

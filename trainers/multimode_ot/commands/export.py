@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
         model,
         run.cfg.INPUT,
         run.as_seen,
-        # A file is to be found from wherever the folder is served.
-        {**run.record["backbone"], "name": os.path.abspath(name) if os.path.isfile(name) else name},
+        # A file or folder is to be found from wherever the folder is served.
+        {**run.record["backbone"], "name": os.path.abspath(name) if os.path.exists(name) else name},
         class_features=args.class_features,
         batch_size=run.cfg.DATALOADER.TEST.BATCH_SIZE,
     )

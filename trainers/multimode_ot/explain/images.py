@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..results.predictions import Prediction
 from ..training.finished import FinishedRun
 from ..training.pictures import read_picture
-from ..training.transforms import test_transform
+from ..training.transforms import resize_mode, test_transform
 from .canvas import Seen
 from .overlay import seen_rectangle
 
@@ -25,7 +25,7 @@ class Pictures:
     def __init__(self, run: FinishedRun, device: torch.device):
         self.run, self.device = run, device
         self.transform = test_transform(run.cfg.INPUT)
-        self.size = max(run.cfg.INPUT.SIZE)
+        self.size, self.resize = max(run.cfg.INPUT.SIZE), resize_mode(run.cfg.INPUT)
 
     def read(self, path: Path) -> Image.Image:
         """The original in 8-bit RGB; `OSError` of a file that cannot be decoded, with its path."""
@@ -38,7 +38,7 @@ class Pictures:
     def place(self, picture: Image.Image, patches: int) -> Seen:
         """What a map of so many patches, a square number, is drawn on."""
         side = math.isqrt(patches)
-        rectangle = seen_rectangle(*picture.size, self.size)
+        rectangle = seen_rectangle(*picture.size, self.size, self.resize)
         return Seen(picture, rectangle, (side, side))
 
     def batches(self, chosen: Sequence[Prediction], what: str) -> Iterator[tuple[Tensor, Tensor]]:

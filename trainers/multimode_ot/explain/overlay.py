@@ -1,7 +1,8 @@
 """Where a patch of the network's input lies in the original picture.
 
-Evaluation resizes a picture until its smaller edge is the input's, and cuts the centre out. Undoing
-this in coordinates, and not in pixels, loses nothing: a map is drawn on the picture itself.
+Evaluation resizes a picture until its smaller edge is the input's, and cuts the centre out; or it
+squashes the whole picture. Undoing this in coordinates, and not in pixels, loses nothing: a map is
+drawn on the picture itself.
 
 Coordinates are those of pixel edges: pixel `i` covers `[i, i + 1)`.
 """
@@ -28,7 +29,7 @@ class Rectangle(NamedTuple):
         return self.bottom - self.top
 
 
-def seen_rectangle(width: int, height: int, size: int) -> Rectangle:
+def seen_rectangle(width: int, height: int, size: int, resize: str = "shortest") -> Rectangle:
     """The part of a picture that the network saw.
 
     Args:
@@ -36,7 +37,10 @@ def seen_rectangle(width: int, height: int, size: int) -> Rectangle:
         size: of the network's square input, in pixels. The picture's smaller edge was resized to
             it, smaller pictures were enlarged, and the centre was cut out, with the roundings of
             torchvision's `Resize(size)` and `CenterCrop(size)`.
+        resize: `INPUT.RESIZE_MODE`; of one that was squashed, the whole picture was seen.
     """
+    if resize == "squash":
+        return Rectangle(0, 0, width, height)
     short = min(width, height)
     resized = [size if edge == short else int(size * edge / short) for edge in (width, height)]
     cut = [round((edge - size) / 2) for edge in resized]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .provenance import short
+from .results_json import BEFORE
 from .tree import UNTRAINED, heading, is_zero_shot, row_label, shots_of, source_of
 
 Result = Mapping[str, Any]
@@ -18,6 +19,7 @@ _SHARED = (
     "INPUT.PIXEL_MEAN",
     "INPUT.PIXEL_STD",
     "INPUT.AS_SEEN",
+    "INPUT.RESIZE_MODE",
     "TEST.SPLIT",
 )
 # What the runs of one method on one data set and number of shots may differ in.
@@ -92,9 +94,10 @@ def _facts(result: Result) -> Iterator[tuple[str, tuple, Any]]:
     trained = result.get("trained_by") or record
     yield "split", (), result.get("split", "test")
     yield "backbone", (), record["backbone"]["sha256"]
+    settings = BEFORE | record["settings"]
     for key in _SHARED:
-        if key in record["settings"]:
-            yield key, (), record["settings"][key]
+        if key in settings:
+            yield key, (), settings[key]
     if "INPUT.TRANSFORMS" in record["settings"]:
         transforms = record["settings"]["INPUT.TRANSFORMS"]
         yield "normalize in INPUT.TRANSFORMS", (), "normalize" in transforms

@@ -19,8 +19,8 @@ from yacs.config import CfgNode
 from ..config import flatten
 from ..files import write_json
 from .records import check_record
+from .results_json import BEFORE, FREE_SETTINGS, LIST, is_idle, read_results
 from .results_json import FILE_NAME as RESULTS
-from .results_json import FREE_SETTINGS, LIST, is_idle, read_results
 
 FILE_NAME = "run.json"
 READ_BYTES = 2**28  # 256 MB; hashed in a second where they are in memory, as they soon will be
@@ -44,10 +44,11 @@ FREE = {
     "DATASET.FINGERPRINT",
     "DATALOADER.NUM_WORKERS",
     "DATALOADER.CACHE_MB",
-    # Of these the content counts, not the name.
+    # Of these the content counts, not the name; preprocessing stands in INPUT.
     "MODEL.BACKBONE.NAME",
     "MODEL.BACKBONE.ACTIVATION",
     "MODEL.BACKBONE.HEAD_WIDTH",
+    "MODEL.BACKBONE.PREPROCESSING",
     "MODEL.INIT_WEIGHTS",
 }
 # Read by nothing that a method does which trains nothing.
@@ -192,8 +193,10 @@ def _all_differences(
     for part in ("method",) if testing else ("method", "method_version"):
         yield Difference(part, there.get(part), here.get(part))
     old, new = there.get("settings", {}), here.get("settings", {})
-    lists: dict[str, Any] = {key: [] for key in old.keys() ^ new.keys() if key.endswith(f".{LIST}")}
-    old, new = lists | old, lists | new  # records of earlier versions lack it
+    one_sided = old.keys() ^ new.keys()
+    then: dict[str, Any] = {key: [] for key in one_sided if key.endswith(f".{LIST}")}
+    then |= {key: BEFORE[key] for key in one_sided & BEFORE.keys()}
+    old, new = then | old, then | new  # records of earlier versions lack it
     for key in sorted(old.keys() & new.keys()):
         if testing and key in TRAINED_WITH:
             if old[key] >= TRAINED_WITH[key] <= new[key]:

@@ -19,6 +19,7 @@ FILE_NAME = "defaults.yaml"
 HOST_DEFAULTS = {
     "INPUT.AS_SEEN": "auto",
     "INPUT.INTERPOLATION": "bilinear",
+    "INPUT.RESIZE_MODE": "shortest",
     "INPUT.RRCROP_SCALE": [0.08, 1.0],
     "DATALOADER.K_TRANSFORMS": 1,
     "DATALOADER.TRAIN_X.SAMPLER": "RandomSampler",

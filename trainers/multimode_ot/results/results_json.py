@@ -33,6 +33,7 @@ _NOT_COMPARED = {
     "INPUT.AS_SEEN",
     "MODEL.BACKBONE.ACTIVATION",
     "MODEL.BACKBONE.HEAD_WIDTH",
+    "MODEL.BACKBONE.PREPROCESSING",
     "DATALOADER.NUM_WORKERS",
     "DATALOADER.CACHE_MB",
 }
@@ -40,6 +41,9 @@ _NOT_COMPARED = {
 # record has.
 FREE_SETTINGS = ("MEMORY_MB", "DESCRIPTIONS")
 LIST = "REGULARISERS"  # the setting that lists a method's parts
+# Settings that earlier versions lacked, and what all did then. They are in no digest where they
+# are so.
+BEFORE = {"INPUT.RESIZE_MODE": "shortest"}
 # What must agree between methods that share a table.
 _COMMON = (
     "MODEL.BACKBONE.NAME",
@@ -64,7 +68,9 @@ def config_hash(cfg: CfgNode, trains: bool = True) -> str:
     nothing has only the last. Neither depends on the seed, the classes or the data set.
     """
     flat = {k: list(v) if isinstance(v, tuple) else v for k, v in flatten(cfg).items()}
+    flat = {key: value for key, value in flat.items() if (key, value) not in BEFORE.items()}
     common = {key: flat.get(key) for key in _COMMON}
+    common |= {key: flat[key] for key in BEFORE if key in flat}
     whole = {}
     if trains:
         whole = {

@@ -18,7 +18,10 @@ from ..methods.on_features import OnFeatures
 from ..methods.prompts import CLASS_NAMES
 from .checkpoints import read_checkpoint
 from .optimisation import Optimisation, build_optimisation, check_optimisation
+from .preprocessing import KEY as PREPROCESSING
+from .preprocessing import is_of_backbone
 from .schedule import OPTIMISERS, SCHEDULES, WARM_UPS
+from .transforms import resize_mode
 
 
 def check_config(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
@@ -37,6 +40,8 @@ def check_all_settings(cfg: CfgNode, method: type[PromptedCLIP]) -> None:
     require_known("DATASET.FINGERPRINT", fingerprint, FINGERPRINTS)
     require_known("TEST.SPLIT", cfg.TEST.SPLIT, ("val", "test"))
     require_known("TEST.FINAL_MODEL", cfg.TEST.FINAL_MODEL, ("last_step", "best_val"))
+    is_of_backbone(cfg)
+    resize_mode(cfg.INPUT)
     for key, (value, wanted, reason) in {
         "INPUT.NO_TRANSFORM": (cfg.INPUT.NO_TRANSFORM, False, "CLIP takes tensors"),
         "DATALOADER.K_TRANSFORMS": (
@@ -101,7 +106,7 @@ def try_settings(
     if tuple(cfg.INPUT.SIZE) != (clip.resolution, clip.resolution):
         raise ValueError(
             f"INPUT.SIZE {tuple(cfg.INPUT.SIZE)}: {clip.name} takes "
-            f"{(clip.resolution, clip.resolution)}"
+            f"{(clip.resolution, clip.resolution)}{_own_size(clip)}"
         )
     if "normalize" not in cfg.INPUT.TRANSFORMS:
         print("INPUT.TRANSFORMS has no 'normalize': no CLIP was trained on such images")
@@ -126,6 +131,12 @@ def try_settings(
             checkpoint = read_checkpoint(initial)
             if CLASS_NAMES not in model.prompt_learner.state_dict():  # else it needs its own
                 load_into(model, checkpoint, initial)
+
+
+def _own_size(clip: CLIP) -> str:
+    own = clip.architecture.preprocessing
+    known = own is not None and own.size == clip.resolution
+    return f"; with {PREPROCESSING} backbone, it gets that" if known else ""
 
 
 def load_into(model: PromptedCLIP, checkpoint: dict[str, Any], path: Any) -> None:

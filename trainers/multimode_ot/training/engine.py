@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from yacs.config import CfgNode
 
+from ..backbone.architecture import RESIZE_MODES
 from ..backbone.class_tokens import one_prompt
 from ..methods.base import PromptedCLIP
 from ..methods.build import build_model
@@ -34,10 +35,12 @@ from .checks import check_config, load_into, try_settings
 from .class_ids import wordnet_ids
 from .evaluation import Predictions
 from .features import prepare_features
-from .host import host_optimisation, in_order
+from .host import data_that_squash, host_optimisation, in_order
 from .optimisation import prepare_steps
+from .preprocessing import departures, is_of_backbone, resolved
 from .run import Run
 from .step import epoch_ended, images_and_labels, training_step
+from .transforms import resize_mode
 
 
 class PromptTrainer(TrainerX):
@@ -55,15 +58,30 @@ class PromptTrainer(TrainerX):
 
     def __init__(self, cfg: CfgNode) -> None:
         self.check_cfg(cfg)
+        clip = None
+        if is_of_backbone(cfg):
+            clip = load_backbone(cfg)
+            cfg = resolved(cfg, clip.architecture, clip.name)
         self.run = Run(cfg, self.method)
-        self._clip = load_backbone(cfg)
+        self._clip = clip or load_backbone(cfg)
         try_settings(cfg, self.method, self._clip, host_optimisation)
+        remark = departures(cfg.INPUT, self._clip.architecture, self._clip.name)
+        if remark:
+            print(remark)
         self.run.has_backbone(self._clip)
         super().__init__(cfg)
 
     @classmethod
     def check_cfg(cls, cfg: CfgNode) -> None:
         check_config(cfg, cls.method)
+
+    def build_data_loader(self) -> None:
+        """As Dassl does, which has no evaluation that squashes: such a transform is handed over."""
+        if resize_mode(self.cfg.INPUT) == RESIZE_MODES[0]:
+            super().build_data_loader()
+        else:
+            for name, value in data_that_squash(self.cfg).items():
+                setattr(self, name, value)
 
     def build_model(self) -> None:
         cfg, name = self.cfg, self.method.name

@@ -1,7 +1,8 @@
 """From a picture to what a backbone takes, by a node `INPUT`, for callers that have no Dassl.
 
 Both pipelines are those of the stand-in, with the same draws of the same generators; a test holds
-them equal.
+them equal. `INPUT.RESIZE_MODE` is not Dassl's: `squash` shows the evaluation the whole picture. The
+training's pipeline is the same with both: it cuts at random, or else squashes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torchvision import transforms as T
 from torchvision.transforms import InterpolationMode
 from yacs.config import CfgNode
 
+from ..backbone.architecture import RESIZE_MODES
 from ..config import require_known
 from .randaugment import RandAugment
 
@@ -32,8 +34,18 @@ def test_transform(inp: CfgNode) -> T.Compose:
     Raises:
         ValueError: with the key and what is allowed.
     """
-    mode = _checked(inp)
-    return _compose(inp, T.Resize(max(inp.SIZE), mode), T.CenterCrop(tuple(inp.SIZE)))
+    mode, size = _checked(inp), tuple(inp.SIZE)
+    if resize_mode(inp) == "squash":
+        return _compose(inp, T.Resize(size, mode))
+    return _compose(inp, T.Resize(max(size), mode), T.CenterCrop(size))
+
+
+def resize_mode(inp: CfgNode) -> str:
+    """How the evaluation makes a picture square, one of `RESIZE_MODES`; `shortest`, as Dassl does,
+    in nodes of earlier versions, which do not say."""
+    mode = inp.get("RESIZE_MODE", RESIZE_MODES[0])
+    require_known("INPUT.RESIZE_MODE", mode, RESIZE_MODES)
+    return mode
 
 
 def train_transform(inp: CfgNode) -> T.Compose:

@@ -6,13 +6,13 @@ known to change nothing, or is refused by its name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..architecture import Architecture, Preprocessing, Shape, Tower
 from ..weights import Weights
+from .configs import read_json
 from .layouts import to_openai
 from .open_clip_settings import checked
 from .tensor_files import read_archive, read_tensors
@@ -45,10 +45,14 @@ def read(folder: Path, weights: Path | None, name: str) -> Weights:
         ValueError: a config or weights that cannot be run here, or damaged ones.
         OSError: a file that cannot be read; none of weights.
     """
-    config = folder / CONFIG
-    architecture = describe(_read_json(config), str(config))
+    architecture = architecture_in(folder)
     path = weights_in(folder) if weights is None else weights
     return Weights(read_state(path), architecture, name)
+
+
+def architecture_in(folder: Path) -> Architecture:
+    """What a folder's config says of its model; raises as `read`."""
+    return describe(read_json(folder / CONFIG), str(folder / CONFIG))
 
 
 def read_state(path: Path) -> Mapping[str, Any]:
@@ -79,16 +83,6 @@ def weights_in(folder: Path) -> Path:
             f"{folder} has {CONFIG}, but no weights: {_FILES[0]} or {_FILES[2]} is missing"
         )
     return files[0]
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of UTF-8 or JSON
-        raise ValueError(f"{path} is damaged, or no JSON ({error})") from None
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds a {type(content).__name__}, no config of open_clip")
-    return content
 
 
 def describe(config: Mapping[str, Any], where: str) -> Architecture:

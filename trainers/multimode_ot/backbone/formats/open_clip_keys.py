@@ -12,7 +12,7 @@ _TEXT = "text."  # a text tower of its own (`force_custom_text=True`)
 _REFUSED = (
     (r"(visual\.)?vision_model\.|text_model\.", "Hugging Face's layout, or half a model in it"),
     (r"(image|text)_encoder\.", "MobileCLIP's layout"),
-    (r"text_decoder\.", "CoCa, which also writes captions"),
+    (r"text_decoder\.", "CoCa, a model that also writes captions"),
     (r"(text\.)?cls_emb$", "a text tower with a class token behind the text, such as CoCa's"),
     (r"visual\.attn_pool", "an image tower with attentional pooling, such as CoCa's"),
     (r"visual\.trunk\.|visual\.head\.", "an image tower of timm (SigLIP's, EVA's and others)"),
@@ -41,7 +41,7 @@ def to_openai(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     for pattern, meaning in _REFUSED:
         found = next((key for key in state if re.match(pattern, key)), None)
         if found is not None:
-            raise ValueError(f"{where} holds {found}: this is {meaning}, which cannot be run here")
+            raise ValueError(f"{where} holds {found}: this is {meaning}; it cannot be run here")
     plain: dict[str, Tensor] = {}
     for key, value in state.items():
         name = key.removeprefix(_TEXT)

@@ -4,6 +4,7 @@ refused because no tower here can be that."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 from ..architecture import OPENAI_MEAN, OPENAI_STD
@@ -95,13 +96,16 @@ _BLOCKS = {
 }
 # In the order in which they are looked at: what tells most comes first.
 ONLY: dict[str, dict[str, Only]] = {
-    "model_cfg": {"multimodal_cfg": Only((None,), "CoCa, which also writes captions")},
+    "model_cfg": {"multimodal_cfg": Only((None,), "CoCa, a model that also writes captions")},
     "vision_cfg": {
         "timm_model_name": Only(
             (None, ""), "an image tower of timm (SigLIP's, EVA's, ConvNeXt's and others)"
         ),
         "attentional_pool": Only(_OFF, "a tower with attentional pooling, such as CoCa's"),
-        "pool_type": Only(("tok",), "a tower that does not pool by its class token"),
+        "pool_type": Only(
+            ("tok",),
+            "a tower that pools otherwise than by its class token, such as the average of patches",
+        ),
         "global_average_pool": Only(_OFF, "a tower that pools the average of its patches"),
         "no_ln_pre": Only(_OFF, "a tower without the norm before its blocks (ln_pre)"),
         "input_patchnorm": Only(_OFF, "a tower that norms its patches"),
@@ -158,8 +162,8 @@ def checked(config: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
             if key in part and part[key] not in values:
                 usual = " or ".join(repr(value) for value in values if value not in (None, "", {}))
                 raise ValueError(
-                    f"{where}: {section}.{key} {part[key]!r}: this is {else_it_is}, which cannot "
-                    f"be run here{f' ({usual} can)' if usual else ''}"
+                    f"{where}: {section}.{key} {shorten(repr(part[key]), 60)}: this is "
+                    f"{else_it_is}; it cannot be run here{f' ({usual} can)' if usual else ''}"
                 )
         _require_known(section, part, where)
     parts = {section: {**DEFAULTS[section], **part} for section, part in parts.items()}
