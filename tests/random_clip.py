@@ -97,8 +97,8 @@ SHAPES = {
     },
 }
 
-# How those are run that are not run as OpenAI's are (their heads are not even as many as heads of 64
-# would be), and the widths of their MLPs.
+# How those are run that are not run as OpenAI's are, and the widths of their MLPs. Of heads of 64
+# there would not even be as many.
 ARCHITECTURES = {
     "tiny-exact": Architecture(Tower("gelu", 80, 1e-6), Tower("gelu", 80)),
     "tiny-mixed": Architecture(Tower("gelu_tanh", 88), Tower("quick_gelu", 64, 1e-6)),

@@ -24,6 +24,7 @@ from .results_json import FILE_NAME as RESULTS
 
 FILE_NAME = "run.json"
 READ_BYTES = 2**28  # 256 MB; hashed in a second where they are in memory, as they soon will be
+BACKBONE = "backbone"  # a part of records
 LISTS = {"train": "train_x", "val": "val", "test": "test"}  # names here, and of the data set
 
 # Says only where and how to run, or what to print: may differ in the same run.
@@ -49,6 +50,7 @@ FREE = {
     "MODEL.BACKBONE.ACTIVATION",
     "MODEL.BACKBONE.HEAD_WIDTH",
     "MODEL.BACKBONE.PREPROCESSING",
+    "MODEL.BACKBONE.ALLOW_OTHER",
     "MODEL.INIT_WEIGHTS",
 }
 # Read by nothing that a method does which trains nothing.
@@ -205,7 +207,7 @@ def _all_differences(
             yield Difference(key, old[key], new[key])
     old, new = there.get("backbone"), here.get("backbone")
     if old and new and old["sha256"] != new["sha256"]:
-        yield Difference("backbone", _backbone(old), _backbone(new))
+        yield Difference(BACKBONE, backbone_in_words(old), backbone_in_words(new))
     for part in () if testing else ("initial_weights", "training_files", "classes"):
         if part in there and part in here:
             yield Difference(part, there[part], here[part])
@@ -214,7 +216,7 @@ def _all_differences(
         yield from _data_differences(f"{name} images", old[name], new[name])
 
 
-def _backbone(part: Mapping[str, str]) -> str:
+def backbone_in_words(part: Mapping[str, Any]) -> str:
     return f"{part['name']} ({part['sha256'][:12]})"
 
 
