@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from multimode_ot.backbone import clip as clip_module
+from multimode_ot.backbone import loading
 from quick_classifier import quick
 
 
@@ -105,7 +105,7 @@ def test_a_refit_that_fails_leaves_what_was_fitted(files):
 
 
 def test_the_backbone_is_not_needed_to_refuse_arguments(monkeypatch, files):
-    monkeypatch.setattr(clip_module, "read_weights", None)
+    monkeypatch.setattr(loading, "read_weights", None)
     with pytest.raises(ValueError, match="epochs"):
         quick(epochs=0).fit(*files)
     with pytest.raises(ValueError, match="unknown"):
