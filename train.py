@@ -52,7 +52,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--dataset-config-file", default="", help="the data set's YAML")
     add("--trainer", default="", help=", ".join(method_names()))
     add("--method-file", action="append", default=[], help="a file with a method of your own")
-    add("--backbone", default="", help="a CLIP name or a file of its weights")
+    add(
+        "--backbone",
+        default="",
+        help="a name (`multimode-ot backbones`), file or folder",
+    )
     add("--head", default="", help="accepted for compatibility; no method here reads it")
     add("--eval-only", action="store_true", help="load --model-dir, test, stop")
     add("--model-dir", default="", help="where --eval-only finds the checkpoint")

@@ -191,8 +191,8 @@ class Probe:
         return first, self._seconds(lambda: self.model(images, features)) / self.images, self.once
 
     def _images(self, count: int) -> torch.Tensor:
-        height, width = self.cfg.INPUT.SIZE
-        return torch.randn(count, 3, height, width, device=self.device)
+        side = self.model.clip.resolution
+        return torch.randn(count, 3, side, side, device=self.device)
 
     def _seconds(self, call: Callable[[], Any]) -> float:
         start = time.perf_counter()

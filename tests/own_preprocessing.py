@@ -1,5 +1,6 @@
 """A small CLIP that says what it was trained to see, and pictures that show what it is shown."""
 
+import json
 from importlib import metadata
 from pathlib import Path
 
@@ -39,6 +40,25 @@ def weights(folder: Path, shape: str = "tiny-vit, 40 px", name: str = "odd.pt") 
     """A file of bare tensors."""
     torch.save(dict(random_state(shape)), folder / name)
     return folder / name
+
+
+def open_clip_folder(folder: Path, shape: str = "tiny-vit, 40 px") -> Path:
+    """The same in open_clip's format, with what it was trained to see."""
+    sizes = SHAPES[shape]
+    vision = {"image_size": sizes["image_resolution"], "patch_size": sizes["vision_patch_size"]}
+    vision |= {"layers": sizes["vision_layers"], "width": sizes["vision_width"]}
+    text = {"width": sizes["transformer_width"], "heads": sizes["transformer_heads"]}
+    text |= {"layers": sizes["transformer_layers"]}
+    model = {"embed_dim": sizes["embed_dim"], "quick_gelu": True}
+    seen = {key: SEES[key] for key in ("mean", "std", "interpolation")}
+    config = {
+        "model_cfg": model | {"vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": seen | {"resize_mode": SEES["resize"]},
+    }
+    folder.mkdir(parents=True)
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    torch.save(dict(random_state(shape)), folder / "open_clip_pytorch_model.bin")
+    return folder
 
 
 def advertise(monkeypatch, name: str, path: Path, **sees) -> str:

@@ -203,7 +203,7 @@ def fake(request, tmp_path, monkeypatch):
 @pytest.mark.parametrize("fake", FAKES, indirect=True)
 def test_a_wrong_clip_package_is_named_with_what_is_meant(fake, run, refused, tmp_path):
     with pytest.raises(ImportError, match="pip install clip-anytorch") as error:
-        multimode_ot.build_model("CoOp", "ViT-B/16", ["cat"])
+        multimode_ot.build_model("CoOp", "demo-vit", ["cat"])
     assert fake in str(error.value)
     line = refused(run, "CoOp")
     assert fake in line and "pip install clip-anytorch" in line

@@ -14,6 +14,7 @@ from own_preprocessing import (
     SETTINGS,
     SIZE,
     advertise,
+    open_clip_folder,
     weights,
     wide_pictures,
 )
@@ -47,9 +48,19 @@ def settings(folder, file="results.json"):
 def test_a_run_has_and_records_what_its_backbone_was_trained_to_see(run, tmp_path, odd, wide):
     said = run("CoOp", *SHORT, *odd, *OWN, root=wide)
     assert f"squashes the whole picture to {SIZE}x{SIZE}" in said
+    assert f"Preprocessing is that of odd: INPUT.SIZE ({SIZE}, {SIZE}), INPUT.PIXEL_MEAN" in said
     for file in ("run.json", "results.json"):
         assert SETTINGS.items() <= settings(tmp_path / "run", file).items()
         assert KEY not in settings(tmp_path / "run", file)
+
+
+def test_a_folder_in_open_clips_format_says_it(run, tmp_path, wide):
+    folder = open_clip_folder(tmp_path / "odd")
+    run("CoOp", *SHORT, "MODEL.BACKBONE.NAME", folder, *OWN, root=wide)
+    assert SETTINGS.items() <= settings(tmp_path / "run").items()
+    main(["export", str(tmp_path / "run"), str(tmp_path / "exported")])
+    name = read_content(tmp_path / "exported")["backbone"]["name"]
+    assert name == str(folder)
 
 
 def test_only_what_is_squashed_shows_the_edges_of_a_wide_picture(run, tmp_path, odd, wide):

@@ -8,12 +8,13 @@ import warnings
 import clip as clip_package
 import pytest
 import torch
-from multimode_ot import available_backbones, load_clip
+from multimode_ot import available_backbones, build_model, extend_cfg, load_clip
 from multimode_ot.backbone.architecture import Tower
 from multimode_ot.backbone.encoders import encode_image
 from parity import random_images
 from random_clip import package_model, random_clip, random_state
 from torch import nn
+from yacs.config import CfgNode
 
 TOLD = {"activation": "quick_gelu", "head_width": 64}
 HALF = ("visual.proj", "visual.conv1.weight", "transformer.resblocks.0.attn.in_proj_weight")
@@ -178,6 +179,16 @@ def test_two_values_are_the_images_and_the_text_towers(state):
             "activation": "gelu,quick_gelu",
             "head_width": "32,64",
         }
+
+
+def test_a_config_may_tell_how_bare_tensors_of_a_library_model_are_run(state):
+    cfg = CfgNode()
+    extend_cfg(cfg)
+    with pytest.raises(ValueError, match="nothing in it says"):
+        build_model("CoOp", state, ["cat", "dog"], cfg)
+    cfg.MODEL.BACKBONE.update(ACTIVATION="gelu", HEAD_WIDTH=32)
+    model = build_model("CoOp", state, ["cat", "dog"], cfg)
+    assert model.clip.architecture.text == Tower("gelu", 32)
 
 
 def test_who_says_otherwise_than_the_backbone_itself_is_refused():

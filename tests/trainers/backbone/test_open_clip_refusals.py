@@ -103,6 +103,7 @@ def test_a_model_is_refused_by_its_setting(model, said):
         ({"resize_mode": "longest"}, "resize_mode 'longest': this is a model that sees whole ima"),
         ({"interpolation": "lanczos"}, "interpolation 'lanczos': one of bicubic, bilinear"),
         ({"mean": [0.5, 0.5]}, "mean [0.5, 0.5]: three numbers"),
+        ({"mean": 0}, "mean 0: three numbers"),
         ({"std": [0.5, 0.5, 0]}, "std [0.5, 0.5, 0]: three numbers"),
         ({"mode": "L"}, "mode 'L': this is a model of other than three colours"),
         ({"crop_pct": 0.9}, "crop_pct 0.9: a setting of which it is not known"),

@@ -1,5 +1,6 @@
 """In a host repository with a train.py of its own: two lines, and methods beside the host's."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,18 @@ def test_align_is_trained_by_the_hosts_own_driver(checkout):
     assert done.returncode == 0, done.stderr
     assert "ALIGN on demo-vit: 4 classes" in done.stdout and "=> result" in done.stdout
     assert (checkout / "run/MultiModalPromptLearner/model.pth.tar-2").is_file()
+
+
+def test_it_takes_the_backbones_own_preprocessing_where_it_is_asked_to(checkout):
+    options = ("INPUT.SIZE", "(64, 64)", "INPUT.RESIZE_MODE", "squash")
+    done = run(checkout, "ALIGN", "TRAINER.ALIGN.PROMPT_DEPTH", "2", *options)
+    assert "INPUT.SIZE (64, 64): demo-vit takes (32, 32)" in done.stderr
+    own = ("MODEL.BACKBONE.PREPROCESSING", "backbone")
+    done = run(checkout, "ALIGN", "TRAINER.ALIGN.PROMPT_DEPTH", "2", *options, *own)
+    assert done.returncode == 0, done.stderr
+    recorded = json.loads((checkout / "run/results.json").read_text())["made_of"]["settings"]
+    assert recorded["INPUT.SIZE"] == [32, 32] and recorded["INPUT.RESIZE_MODE"] == "shortest"
+    assert recorded["INPUT.PIXEL_MEAN"] == [0.48145466, 0.4578275, 0.40821073]
 
 
 def test_a_method_of_a_file_takes_one_more_line(checkout):

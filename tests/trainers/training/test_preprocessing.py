@@ -164,8 +164,7 @@ def test_a_backbone_that_does_not_say_what_it_sees_is_named(host_cfg, tmp_path):
 
 
 def test_why_it_is_not_known_is_said():
-    silent = Architecture(OPENAI, OPENAI)
-    object.__setattr__(silent, "no_preprocessing", "it resizes to 256 and cuts 224 out")
+    silent = Architecture(OPENAI, OPENAI, no_preprocessing="it resizes to 256 and cuts 224 out")
     with pytest.raises(ValueError, match=r"not known \(it resizes to 256 and cuts 224 out\)"):
         require_preprocessing(silent, "odd")
 

@@ -83,7 +83,7 @@ def assert_near(ours, slow, before, tolerance=3e-4):
 
 def test_kgcoop_is_a_setting_of_coop(run, watched, tmp_path):
     run("CoOp", *SHORT, *listed("CoOp", "template_consistency"))
-    slow, epochs = Slow(read_weights("demo-vit")), watched.epochs[:EPOCHS]
+    slow, epochs = Slow(read_weights("demo-vit").state), watched.epochs[:EPOCHS]
     assert [len(batches) for batches in epochs] == [2] * EPOCHS
     leaves = {k: v.double().requires_grad_() for k, v in watched.first.items()}
     losses = kgcoop(slow, slow.coop, leaves, epochs, NAMES, rate=0.0135)
@@ -94,7 +94,7 @@ def test_kgcoop_is_a_setting_of_coop(run, watched, tmp_path):
 def test_promptsrc_is_a_setting_of_ivlp(run, watched, tmp_path):
     parts = listed("IVLP", "frozen_consistency", "weight_average")
     run("IVLP", *SHORT, *parts, *AVERAGE)
-    slow, epochs = Slow(read_weights("demo-vit")), watched.epochs[:EPOCHS]
+    slow, epochs = Slow(read_weights("demo-vit").state), watched.epochs[:EPOCHS]
     leaves = {k: v.double().requires_grad_() for k, v in watched.first.items()}
     losses, last = promptsrc(
         slow, slow.ivlp, leaves, epochs, NAMES, 0.0035, ENSEMBLE_TEMPLATES, mean=2, std=1

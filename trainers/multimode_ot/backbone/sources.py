@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from .architecture import OPENAI, Architecture, Preprocessing, require_agreement, told_architecture
-from .downloads import open_clip, openai
+from .downloads import hub, open_clip, openai
 from .formats.folders import architecture_beside, read_folder
 from .formats.layouts import ARCHIVE_CONSTANTS, bare_tensors, to_openai
 from .formats.shapes import shape_of
 from .formats.tensor_files import read_archive, read_tensors
 from .live_modules import activations_of, towers_of
 from .names import OPENAI as OPENAI_NAMES
-from .names import Advertised, advertised, advertised_names, check_backbone, path_of
+from .names import Advertised, advertised, check_backbone, path_of
 from .weights import Weights
 
 
@@ -41,9 +41,12 @@ def is_local(name: str) -> bool:
     """Whether the weights that a name stands for are on this machine."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.place(*open_clip.pair_of(name)) is not None
+    if name.startswith(hub.PREFIX):
+        return hub.place(name) is not None
     if name in OPENAI_NAMES:
         return openai.place(name).is_file()
-    return path_of(name).exists() or name in advertised_names()
+    declared = advertised(name)
+    return (declared.path if declared else path_of(name)).exists()
 
 
 def read_mapping(state: Any, name: str, activation: Any, head_width: Any) -> Weights:
@@ -57,6 +60,8 @@ def _read(name: str) -> Weights | Any:
     """Weights that say themselves how they are run; of bare tensors what their file holds."""
     if name.startswith(open_clip.PREFIX):
         return open_clip.read(name)
+    if name.startswith(hub.PREFIX):
+        return hub.read(name)
     if name in OPENAI_NAMES:
         return _read_file(openai.fetch(name), name)
     declared = advertised(name)
@@ -75,9 +80,9 @@ def _read_file(path: Path, name: str, declared: Advertised | None = None) -> Wei
         state = to_openai(content, name)
         return Weights(state, declared.architecture(shape_of(state, name).resolution), name)
     architecture = architecture_beside(path, bare_tensors(content, name))
-    return (
-        content if architecture is None else Weights(to_openai(content, name), architecture, name)
-    )
+    if architecture is None:
+        return content
+    return Weights(to_openai(content, name), architecture, name)
 
 
 def _of_archive(path: Path, module: Any, name: str) -> Weights | Any:

@@ -29,7 +29,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
     """Learns prompts (or whatever the method learns) of a frozen CLIP from labelled pictures.
 
     Everything that is not given is as published: the method's own recipe of schedule, augmentations
-    and settings, at the backbone's image size.
+    and settings, with the image size and the preprocessing of the backbone.
 
     Args:
         method: one of `multimode_ot.method_names()`.
@@ -39,7 +39,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         epochs, learning_rate, batch_size: instead of the recipe's.
         shots: train on so many pictures of each class, drawn; None: on all.
         settings: of the method, such as `{"N_CTX": 4}`, and others by their full keys, such as
-            `{"OPTIM.WEIGHT_DECAY": 0.0}`.
+            `{"OPTIM.WEIGHT_DECAY": 0.0}`; `INPUT.` counts more than the backbone's preprocessing.
         config: a YAML file of this ecosystem, whose `INPUT`, `OPTIM`, batch sizes and settings are
             taken in the place of the recipe.
         precision: "fp32", "fp16", "bf16" or "amp"; None: the recipe's, and float32 without CUDA.

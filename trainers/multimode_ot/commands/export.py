@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..backbone.names import OPENAI
 from ..errors import Parser
 from ..methods import add_method_file
 from ..results.finished import results_of_run
@@ -44,13 +45,14 @@ def main(arguments: Sequence[str]) -> None:
     run = finished_run(args)
     model = run.model(choose_device(args.device))
     name = args.backbone or run.record["backbone"]["name"]
+    if name not in OPENAI and os.path.exists(name):
+        name = os.path.abspath(name)  # to be found from wherever the folder is served
     write_saved(
         args.folder,
         model,
         run.cfg.INPUT,
         run.as_seen,
-        # A file or folder is to be found from wherever the folder is served.
-        {**run.record["backbone"], "name": os.path.abspath(name) if os.path.exists(name) else name},
+        {**run.record["backbone"], "name": name},
         class_features=args.class_features,
         batch_size=run.cfg.DATALOADER.TEST.BATCH_SIZE,
     )

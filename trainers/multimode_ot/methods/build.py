@@ -30,11 +30,12 @@ def build_model(
 
     Args:
         method: a trainer's name: `MultiModeOT`, `ALIGN`, `CoOp`, ..., or its original's.
-        clip: a backbone name, a file, a CLIP state dict or a loaded CLIP (`load_clip`). One `CLIP`
-            may serve several models; it is copied where a model needs another precision or device.
+        clip: whatever `load_clip` takes, or what it has loaded. One `CLIP` may serve several
+            models; it is copied where a model needs another precision or device.
         classnames: `K` class names, a list of strings.
         cfg: a yacs node with `TRAINER.<METHOD>` (from `extend_cfg`), or that child alone. Without
             it: the method's defaults in float32, with no more prompted layers than `clip` has.
+            Of bare tensors, `MODEL.BACKBONE` in it may say how they are run.
         device: where the model is put.
         unique_names: refuse names that become one prompt, of which but one could be predicted.
             (Some published data sets have such names.)
@@ -47,6 +48,7 @@ def build_model(
     Raises:
         ValueError: unknown method or backbone, bad settings, or class names (none, one string in
             the place of their list, an empty one, several that become one prompt).
+        OSError, ImportError: as `load_clip`.
     """
     method = own_name(method)
     kind = find_method(method)
@@ -56,7 +58,8 @@ def build_model(
     if cfg is None:
         settings.PREC = "fp32"
     kind.check_settings(Check(settings, settings_path(method)))
-    backbone = load_clip(clip)
+    told = {} if cfg is None else cfg.get("MODEL", {}).get("BACKBONE", {})
+    backbone = load_clip(clip, told.get("ACTIVATION"), told.get("HEAD_WIDTH"))
     if cfg is None:
         limit_depths(settings, backbone, method)
     precision = resolve_precision(settings.PREC, device)

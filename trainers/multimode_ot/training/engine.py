@@ -37,7 +37,7 @@ from .evaluation import Predictions
 from .features import prepare_features
 from .host import data_that_squash, host_optimisation, in_order
 from .optimisation import prepare_steps
-from .preprocessing import departures, is_of_backbone, resolved
+from .preprocessing import departures, is_of_backbone, listed, resolved
 from .run import Run
 from .step import epoch_ended, images_and_labels, training_step
 from .transforms import resize_mode
@@ -62,6 +62,7 @@ class PromptTrainer(TrainerX):
         if is_of_backbone(cfg):
             clip = load_backbone(cfg)
             cfg = resolved(cfg, clip.architecture, clip.name)
+            print(f"Preprocessing is that of {clip.name}: {listed(cfg.INPUT)}")
         self.run = Run(cfg, self.method)
         self._clip = clip or load_backbone(cfg)
         try_settings(cfg, self.method, self._clip, host_optimisation)

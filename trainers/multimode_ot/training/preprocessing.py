@@ -37,7 +37,7 @@ def settings_for(seen: Preprocessing) -> dict[str, Any]:
 def require_preprocessing(architecture: Architecture, name: str) -> Preprocessing:
     """What a backbone was trained to see; `ValueError` if nobody has said it."""
     if architecture.preprocessing is None:
-        why = getattr(architecture, "no_preprocessing", "") or "nothing with its weights says it"
+        why = architecture.no_preprocessing or "nothing with its weights says it"
         raise ValueError(
             f"{KEY} 'backbone': the preprocessing of {name} is not known ({why}): use 'config', "
             "and give INPUT.SIZE, INPUT.PIXEL_MEAN, INPUT.PIXEL_STD and INPUT.INTERPOLATION"
@@ -70,6 +70,11 @@ def require_used(inp: CfgNode, name: str) -> None:
             f"INPUT.TRANSFORMS {tuple(inp.TRANSFORMS)} lacks 'normalize', without which the mean "
             f"and deviation of {name} are not used ({KEY} 'backbone'): add it"
         )
+
+
+def listed(inp: CfgNode) -> str:
+    """The preprocessing that a node `INPUT` has, in one line."""
+    return ", ".join(f"INPUT.{key} {inp[key]!r}" for key in SETTINGS)
 
 
 def departures(inp: CfgNode, architecture: Architecture, name: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ...config import require_known
@@ -23,7 +24,7 @@ PREFIX = "open_clip:"
 INSTALL = "pip install 'multimode-ot[open-clip]'"
 _SEEN = ("mean", "std", "interpolation", "resize_mode")
 # Files of a repository on the hub where a tag names none, in the library's order.
-_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 Pair = tuple[str, str]  # an architecture and a pretrained tag
 
@@ -150,7 +151,7 @@ def fetch(arch: str, tag: str) -> Path:
 
     Raises:
         OSError: it is not there and cannot be had; what was looked for is said.
-        ImportError: as `read`.
+        ImportError: as `read`; also without what fetches from the hub.
     """
     path = place(arch, tag)
     says = _library().get_pretrained_cfg(arch, tag)
@@ -158,22 +159,43 @@ def fetch(arch: str, tag: str) -> Path:
         return path
     repository, files = _on_hub(says)
     hub = _hub() if repository else None
-    address = f"{hub.constants.ENDPOINT}/{repository}/resolve/main/{files[0]}" if hub else ""
-    address = address or says["url"]
+    if hub:
+        sought = [f"{hub.constants.ENDPOINT}/{repository}/resolve/main/{file}" for file in files]
+    elif says.get("url"):
+        sought = [says["url"]]
+    else:
+        raise ImportError(
+            f"the weights of {name_of(arch, tag)} are on the hub: pip install huggingface_hub"
+        )
     advice = (
         f"the weights of {name_of(arch, tag)} are not here: "
         f"{f'{path} is cut or damaged, and ' if path else ''}"
-        f"{f'{files[0]} of the repository {repository}' if hub else address} was looked for. Put "
+        f"{f'{files[0]} of the repository {repository}' if hub else sought[0]} was looked for. Put "
         f"such a file into a folder with its {CONFIG}, and name that: MODEL.BACKBONE.NAME <folder>"
     )
     if hub and hub.constants.HF_HUB_OFFLINE:
         raise OSError(f"HF_HUB_OFFLINE is set, which forbids the hub; {advice}")
-    require_reachable(address, advice)
+    require_reachable(sought[0], advice)
     try:
         return Path(_library().download_pretrained(says))
     except Exception as error:  # whatever the libraries beneath raise
-        reason = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
-        raise OSError(f"{address} could not be downloaded ({reason}); {advice}") from None
+        reason = _reason(error, hub, sought)
+        raise OSError(f"{sought[0]} could not be downloaded ({reason}); {advice}") from None
+
+
+def _reason(error: Exception, hub: Any, sought: Sequence[str]) -> str:
+    """Why a download failed. Of the hub's answers the library tells only the last, to a question
+    for another file."""
+    refusals = []
+    for address in sought if hub else ():
+        try:
+            hub.get_hf_file_metadata(address)
+        except Exception as refusal:  # whatever the library raises
+            refusals.append(refusal)
+        else:
+            return f"the hub has {address.rpartition('/')[2]}, but its transfer was cut"
+    error = (refusals or [error])[0]
+    return shorten(str(error) or type(error).__name__, 200)
 
 
 def _on_hub(says: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -181,7 +203,7 @@ def _on_hub(says: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     repository, _, file = says.get("hf_hub", "").rpartition("/")
     stem, end = os.path.splitext(file)
     if not file:
-        return repository, _FILES
+        return repository, FILES
     return repository, ((f"{stem}.safetensors", file) if end in (".bin", ".pth") else (file,))
 
 

@@ -9,13 +9,15 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+_NOT_THERE = (502, 503, 504)  # of a gateway, or of a server that is not working
 PATIENCE = 8.0  # seconds for a name, a connection and the first line of an answer
 
 
 def require_reachable(url: str, advice: str) -> None:
     """Refuse to begin a download where its server does not answer.
 
-    Proxies of the environment are used. Any answer will do, also that the page is not there.
+    Proxies of the environment are used. Any answer of the server's will do, also that the page is
+    not there, but not what a gateway says in its place: the libraries would ask again for a minute.
 
     Raises:
         OSError: with the server's name and `advice`.
@@ -28,7 +30,7 @@ def require_reachable(url: str, advice: str) -> None:
             answers.put(None)
         except HTTPError as answer:
             answer.close()
-            answers.put(None)
+            answers.put(answer if answer.code in _NOT_THERE else None)
         except (OSError, HTTPException, ValueError) as error:
             answers.put(error)
 
@@ -39,5 +41,5 @@ def require_reachable(url: str, advice: str) -> None:
     except Empty:
         error = TimeoutError(f"no answer in {PATIENCE:.0f} s")
     if error is not None:
-        reason = getattr(error, "reason", error)
+        reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
         raise OSError(f"{urlsplit(url).netloc} cannot be reached ({reason}); {advice}")

@@ -91,12 +91,7 @@ EMPTY = frozenset(
 _WHOLE = frozenset(
     ["text_config", "vision_config", "text_config_dict", "vision_config_dict", "vocab_size"]
 )
-HALVES = {
-    "CLIPTextModel": "a text tower alone",
-    "CLIPTextModelWithProjection": "a text tower alone",
-    "CLIPVisionModel": "an image tower alone",
-    "CLIPVisionModelWithProjection": "an image tower alone",
-}
+HALVES = {"CLIPTextModel": "a text tower alone", "CLIPVisionModel": "an image tower alone"}
 
 
 def describe(
@@ -162,9 +157,10 @@ def _require_clip(config: Mapping[str, Any], where: str) -> None:
             f"{where}: model_type {kind!r}: only Hugging Face's own CLIP, 'clip', runs here"
         )
     classes = config.get("architectures")
-    named = [classes] if isinstance(classes, str) else list(classes or ["CLIPModel"])
-    if named != ["CLIPModel"]:
-        half = next((HALVES[name] for name in named if name in HALVES), "another model")
+    if classes not in (None, [], ["CLIPModel"], "CLIPModel"):
+        half = next(
+            (what for name, what in HALVES.items() if name in str(classes)), "another model"
+        )
         raise ValueError(
             f"{where}: architectures {classes!r}: {half}, and a whole CLIPModel is wanted"
         )

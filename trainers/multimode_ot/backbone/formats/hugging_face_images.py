@@ -54,7 +54,7 @@ def preprocessing(
     try:
         return _read(config, resolution), ""
     except _Other as reason:
-        return None, f"its preprocessor_config.json has {reason}"
+        return None, f"its image processor has {reason}"
 
 
 def _read(given: Mapping[str, Any], resolution: int) -> Preprocessing:
@@ -89,7 +89,8 @@ def _require_known(given: Mapping[str, Any]) -> None:
         if kind not in (None, *KINDS, "CLIPFeatureExtractor"):
             raise _Other(f"{key} {kind!r}, which is not CLIP's")
     for key, value in given.items():
-        if key not in DEFAULTS and key not in _NEUTRAL and value is not None:
+        is_left_out = value is None or (value is False and key.startswith("do_"))
+        if key not in DEFAULTS and key not in _NEUTRAL and not is_left_out:
             raise _Other(f"{key} {value!r}, which CLIP's has not")
     for key in ("do_resize", "do_rescale"):
         if given.get(key, True) is not True:
@@ -106,6 +107,7 @@ def _resized(config: Mapping[str, Any]) -> tuple[int, str]:
     """Pixels of a side, and the mode."""
     size = config["size"]
     if isinstance(size, Mapping):
+        size = {key: value for key, value in size.items() if value is not None}
         if set(size) == {"shortest_edge"}:
             return _pixels(size["shortest_edge"], "size"), "shortest"
         return _square(size, "size"), "squash"

@@ -87,11 +87,19 @@ def _read_safetensors(path: Path, head: bytes) -> dict[str, Tensor]:
         )
     try:
         with safe_open(path, framework="pt") as tensors:
-            return {key: tensors.get_tensor(key).clone() for key in tensors.keys()}  # noqa: SIM118
+            keys = list(tensors.keys())
+        return {key: _copied(path, key) for key in keys}
     except SafetensorError as error:
         short = _bytes_missing(path, length, size)
         fault = f"it is cut: {short} bytes are missing" if short > 0 else f"it is damaged ({error})"
         raise ValueError(f"{path} {NO_CLIP}: {fault}") from None
+
+
+def _copied(path: Path, key: str) -> Tensor:
+    """A tensor of the file, which is mapped for it alone: the pages of all would stay till the end,
+    beside their copies."""
+    with safe_open(path, framework="pt") as tensors:
+        return tensors.get_tensor(key).clone()
 
 
 def _bytes_missing(path: Path, length: int, size: int) -> int:
