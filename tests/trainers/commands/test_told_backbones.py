@@ -85,7 +85,7 @@ def test_a_record_of_an_earlier_version_is_of_tensors_that_were_run_as_openais(
 ):
     without_told(told)
     line = refused(main, ["export", str(told), str(tmp_path / "exported")])
-    assert f"the backbone {bare}" in line and "HEAD_WIDTH" in line
+    assert f"was made with the backbone {bare}" in line and "is another one now" in line
     run("ZeroshotCLIP", "DATASET.SUBSAMPLE_CLASSES", "base", folder="old")
     for file in ("run.json", "results.json"):
         keys = ("made_of",) if file == "results.json" else ()
@@ -97,9 +97,8 @@ def test_what_has_the_backbone_now_may_say_itself_how_it_is_run(bare):
     part = backbone_record(load_clip(bare, "quick_gelu", 64))
     assert load_recorded(part, "demo-vit").identity() == part["sha256"]
     assert load_recorded(backbone_record(load_clip("demo-vit")), bare).identity() == part["sha256"]
-    other = backbone_record(load_clip(bare, "gelu", 64))
     with pytest.raises(NotTold):
-        load_recorded({k: v for k, v in other.items() if k != "told"})
+        load_clip(bare)
 
 
 def test_a_classifier_is_saved_loaded_and_fitted_again(bare, tmp_path, monkeypatch):
