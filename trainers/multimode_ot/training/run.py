@@ -15,14 +15,9 @@ from ..backbone.clip import CLIP
 from ..backbone.loading import backbone_record
 from ..backbone.state_dicts import tensors_digest
 from ..methods.base import PromptedCLIP
-from ..results.provenance import (
-    RunFolder,
-    data_of_run,
-    describe,
-    differences,
-    settings_of_run,
-)
+from ..results.provenance import data_of_run, describe, differences, settings_of_run
 from ..results.results_json import FILE_NAME, config_hash, read_results, write_results
+from ..results.run_folder import RunFolder
 from .backbone import require_backbone
 from .checkpoints import read_checkpoint, record_in
 from .evaluation import Predictions
