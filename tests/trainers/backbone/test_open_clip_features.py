@@ -3,7 +3,7 @@
 import pytest
 from multimode_ot.backbone.clip import CLIP
 from multimode_ot.backbone.formats.open_clip import read
-from open_clip_models import differences, make, model_config, save
+from open_clip_models import RESNET, differences, make, model_config, save
 
 TANH = {"act_kwargs": {"approximate": "tanh"}}
 MODELS = {
@@ -24,6 +24,7 @@ MODELS = {
     "heads that are rounded": model_config({"width": 96}),
     "ResNet, quick": model_config("resnet", quick_gelu=True),
     "ResNet, exact": model_config("resnet"),
+    "ResNet, heads that are rounded": model_config(RESNET | {"head_width": 60}),
     "all widths equal": model_config({"width": 64}, embed_dim=64),
     "fixed positions": model_config({"pos_embed_type": "sin_cos_2d"}),
     "blocks called custom": model_config({"block_type": "custom"}, {"block_type": "custom"}),

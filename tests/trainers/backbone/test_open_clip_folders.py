@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
+from filled_models import inputs
 from multimode_ot.backbone.clip import CLIP
 from multimode_ot.backbone.formats.open_clip import CONFIG, read, weights_in
 from multimode_ot.backbone.formats.open_clip_keys import to_openai
@@ -78,6 +80,16 @@ def test_a_projection_that_a_linear_layer_held_is_turned_round():
     whole.pop("text_projection")
     found = to_openai(whole, "X")
     assert set(found) == set(state) and all(torch.equal(found[k], state[k]) for k in state)
+
+
+def test_a_mask_is_the_causal_one_or_refused():
+    state, shape = random_state("tiny-vit"), (77, 77)
+    mask = torch.zeros(shape).masked_fill(torch.ones(shape).triu(1) > 0, -torch.inf)
+    assert set(to_openai({**state, "text.attn_mask": mask}, "X")) == set(state)
+    mask[3, 5] = 0
+    with pytest.raises(ValueError, match="an attn_mask that is not the causal one") as caught:
+        to_openai({**state, "attn_mask": mask}, "X")
+    line(caught)
 
 
 # A folder
@@ -165,3 +177,13 @@ def test_a_file_may_be_named_of_several(folder, tmp_path):
     torch.save(dict(read(other, None, "X").state), given)
     (other / "open_clip_model.safetensors").unlink()
     assert set(read(other, given, "X").state) == set(read(folder, None, "X").state)
+
+
+def test_the_weights_may_be_an_archive_of_torchscript(folder, tmp_path):
+    """The library's own download of a tag `openai` is one."""
+    model, archive = make(model_config(), tmp_path / "model"), tmp_path / "ViT-tiny.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(model, inputs(32), check_trace=False).save(str(archive))
+    weights = read(folder, archive, "X")
+    assert CLIP(*weights).identity() == load(folder).identity()

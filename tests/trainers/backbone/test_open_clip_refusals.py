@@ -107,6 +107,7 @@ def test_a_model_is_refused_by_its_setting(model, said):
         ({"mean": [0.5, 0.5, float("nan")]}, "mean [0.5, 0.5, nan]: three numbers"),
         ({"std": float("inf")}, "std inf: three numbers"),
         ({"interpolation": ["bicubic"]}, "interpolation ['bicubic']: one of bicubic"),
+        ({"mean": 0}, "mean 0: three numbers"),
         ({"std": [0.5, 0.5, 0]}, "std [0.5, 0.5, 0]: three numbers"),
         ({"mode": "L"}, "mode 'L': this is a model of other than three colours"),
         ({"crop_pct": 0.9}, "crop_pct 0.9: a setting of which it is not known"),

@@ -128,7 +128,10 @@ def test_one_without_a_recipe_is_fitted_by_a_yaml_and_loaded_all_the_same(
     file.write_text(
         "from multimode_ot.methods.coop import CoOp\nclass Own(CoOp):\n    name = 'Own'\n"
     )
-    config.write_text("INPUT: {TRANSFORMS: [normalize]}\nTRAINER: {OWN: {N_CTX: 2, PREC: fp32}}\n")
+    config.write_text(
+        "INPUT: {TRANSFORMS: [normalize]}\nMODEL: {BACKBONE: {PREPROCESSING: backbone}}\n"
+        "TRAINER: {OWN: {N_CTX: 2, PREC: fp32}}\n"
+    )
     add_method_file(str(file))
     with pytest.raises(ValueError, match="Own has no published recipe: give a YAML file as config"):
         quick("Own").fit(*files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 _TEXT = "text."  # a text tower of its own (`force_custom_text=True`)
@@ -53,6 +54,11 @@ def to_openai(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
         raise ValueError(f"{where} holds two projections of texts: text_projection, and .weight")
     if "text_projection.weight" in plain:  # a linear layer's, which is stored transposed
         plain["text_projection"] = plain.pop("text_projection.weight").T
+    mask = plain.pop("attn_mask", None)  # of a TorchScript archive, which keeps every buffer
+    if mask is not None and not torch.equal(mask, torch.full_like(mask, -torch.inf).triu(1)):
+        raise ValueError(
+            f"{where} holds an attn_mask that is not the causal one: it cannot be run here"
+        )
     scale = plain.get("logit_scale")
     if scale is not None and scale.shape == (1,):
         plain["logit_scale"] = scale.reshape(())
