@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from estimate import Curve, Times
 from multimode_ot.backbone.clip import CLIP
+from multimode_ot.backbone.clip_package import clip_package
 from multimode_ot.backbone.loading import load_clip
-from multimode_ot.backbone.sources import clip_package, is_local
+from multimode_ot.backbone.sources import is_local
 from multimode_ot.methods.build import build_model
 from multimode_ot.methods.on_features import OnFeatures
 from multimode_ot.training.optimisation import build_optimisation
@@ -33,6 +34,7 @@ SHAPES = {
     "ViT-B/16": (512, 224, 12, 768, 16, 512, 8),
     "ViT-L/14": (768, 224, 24, 1024, 14, 768, 12),
 }
+TOLD = ("ACTIVATION", "HEAD_WIDTH")  # of MODEL.BACKBONE
 MIDDLE = 50  # classes
 FEW = 4  # images: of the first look at a step, and of a test on a processor
 SHOTS = 4  # of the made-up features
@@ -54,15 +56,23 @@ def class_names(count: int) -> list[str]:
     return list(itertools.islice(itertools.chain(pairs, more), count))
 
 
+def as_key(value: Any) -> Any:
+    """A config's list as a tuple, which can be cached by."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 @cache
-def backbone(name: str) -> CLIP:
+def backbone(name: str, activation: Any = None, head_width: Any = None) -> CLIP:
     """A CLIP of the shape that a name stands for.
+
+    Args:
+        activation, head_width: what a file of bare tensors does not tell (`load_clip`).
 
     Raises:
         ValueError: its weights are not here, and its shape is not known.
     """
     if is_local(name):
-        return load_clip(name)
+        return load_clip(name, activation, head_width)
     if name not in SHAPES:
         raise ValueError(f"the shape of {name} is not known, and its weights are not here")
     embed, size, layers, width, patch, text_width, heads = SHAPES[name]
@@ -117,7 +127,8 @@ class Probe:
         self.cfg, self.classes = cfg, classes
         on_gpu = torch.cuda.is_available() and cfg.USE_CUDA
         self.device = torch.device("cuda" if on_gpu else "cpu")
-        clip = backbone(cfg.MODEL.BACKBONE.NAME)
+        node = cfg.MODEL.BACKBONE
+        clip = backbone(node.NAME, *(as_key(node.get(key)) for key in TOLD))
         names = class_names(classes)
         with warnings.catch_warnings():  # a run will say what it computes in
             warnings.simplefilter("ignore")

@@ -39,7 +39,7 @@ SHAPES = {
         "embed_dim": 48,
         "image_resolution": 32,
         "vision_layers": 3,
-        "vision_width": 160,
+        "vision_width": 320,
         "vision_patch_size": 8,
         "transformer_width": 80,
         "transformer_heads": 1,
@@ -49,7 +49,7 @@ SHAPES = {
         "embed_dim": 48,
         "image_resolution": 32,
         "vision_layers": 3,
-        "vision_width": 176,
+        "vision_width": 264,
         "vision_patch_size": 8,
         "transformer_width": 128,
         "transformer_heads": 2,
@@ -97,13 +97,14 @@ SHAPES = {
     },
 }
 
-# How those are run that are not run as OpenAI's are, and the widths of their MLPs.
+# How those are run that are not run as OpenAI's are, and the widths of their MLPs. Of heads of 64
+# there would not even be as many.
 ARCHITECTURES = {
     "tiny-exact": Architecture(Tower("gelu", 80, 1e-6), Tower("gelu", 80)),
     "tiny-mixed": Architecture(Tower("gelu_tanh", 88), Tower("quick_gelu", 64, 1e-6)),
     "tiny-exact-resnet": Architecture(Tower("gelu", 80), Tower("gelu", 80)),
 }
-HIDDEN = {"tiny-exact": (416, 208), "tiny-mixed": (768, 300), "tiny-exact-resnet": (0, 320)}
+HIDDEN = {"tiny-exact": (720, 208), "tiny-mixed": (1000, 300), "tiny-exact-resnet": (0, 320)}
 MODULES = {
     "quick_gelu": QuickGELU,
     "gelu": nn.GELU,

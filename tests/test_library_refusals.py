@@ -9,8 +9,8 @@ from multimode_ot.commands.compare import table
 from multimode_ot.config import merge_file, merge_options
 from multimode_ot.errors import is_expected
 from multimode_ot.methods.build import default_settings
-from multimode_ot.results.provenance import RunFolder
 from multimode_ot.results.results_json import read_results
+from multimode_ot.results.run_folder import RunFolder
 from multimode_ot.training.checkpoints import find_checkpoint, read_checkpoint
 from multimode_ot.transport import (
     ConditionalTransport,

@@ -122,6 +122,7 @@ def add_shared_defaults(cfg: CfgNode) -> None:
     backbone.setdefault("ACTIVATION", None)
     backbone.setdefault("HEAD_WIDTH", None)
     backbone.setdefault("PREPROCESSING", PREPROCESSINGS[0])
+    backbone.setdefault("ALLOW_OTHER", False)
     cfg.setdefault("INPUT", CfgNode()).setdefault("RESIZE_MODE", "shortest")
 
 

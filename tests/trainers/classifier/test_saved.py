@@ -7,13 +7,13 @@ import random
 import pytest
 import torch
 from any_method import Case, backbone, logits
+from multimode_ot.backbone.loading import backbone_record
 from multimode_ot.backbone.state_dicts import tensors_digest
 from multimode_ot.classifier import saved as module
 from multimode_ot.classifier.content import CONTENT
 from multimode_ot.classifier.saved import (
     FEATURES,
     PROMPTS,
-    backbone_record,
     read_saved,
     write_saved,
 )
@@ -78,7 +78,8 @@ def test_the_json_says_all_that_labelling_needs(folder, model):
         "std": INPUT.PIXEL_STD, "transforms": ["random_resized_crop", "normalize"], "as_seen": True,
         "resize": "shortest",
     }  # fmt: skip
-    assert content["backbone"] == {"name": CLIP.name, "sha256": CLIP.identity()}
+    told = {"activation": "quick_gelu,quick_gelu", "head_width": "64,64"}  # of bare tensors
+    assert content["backbone"] == {"name": CLIP.name, "sha256": CLIP.identity(), "told": told}
     assert content["confidence"]["logit_scale"] == float(model.logit_scale)
     assert content["versions"]["torch"] == torch.__version__
     assert sorted(path.name for path in folder.iterdir()) == [FEATURES, CONTENT, PROMPTS]

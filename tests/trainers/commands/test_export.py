@@ -103,7 +103,9 @@ def test_a_backbone_that_is_a_file_is_found_from_wherever_the_folder_is_served(
 ):
     monkeypatch.chdir(tmp_path)
     shutil.copy(demo_weights, tmp_path / "clip.pt.gz")
-    run("ZeroshotCLIP", "MODEL.BACKBONE.NAME", "clip.pt.gz", "DATASET.SUBSAMPLE_CLASSES", "base")
+    told = ("MODEL.BACKBONE.ACTIVATION", "gelu", "MODEL.BACKBONE.HEAD_WIDTH", 64)
+    named = ("MODEL.BACKBONE.NAME", "clip.pt.gz", *told)
+    run("ZeroshotCLIP", *named, "DATASET.SUBSAMPLE_CLASSES", "base")
     main(["export", "run", "exported"])
     expected = predicted(tmp_path / "run", 1)[0]
     (tmp_path / "elsewhere").mkdir()

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from any_method import OTHERS, backbone, logits
-from multimode_ot.classifier.saved import PROMPTS, backbone_record, read_saved, write_saved
+from multimode_ot.backbone.loading import backbone_record
+from multimode_ot.classifier.saved import PROMPTS, read_saved, write_saved
 from saved_folders import INPUT
 
 

@@ -9,13 +9,13 @@ from multimode_ot import extend_cfg
 from multimode_ot.config import merge_options
 from multimode_ot.results import provenance
 from multimode_ot.results.provenance import (
-    RunFolder,
     data_of_run,
     describe,
     differences,
     fingerprint,
     settings_of_run,
 )
+from multimode_ot.results.run_folder import RunFolder
 
 dassl_config = pytest.importorskip("dassl.config")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
-from .architecture import require_agreement
+from .architecture import OPENAI, NotTold, require_agreement
 from .clip import CLIP
 from .live_modules import read_module
 from .same_features import require_same_features
@@ -50,3 +51,38 @@ def load_clip(
     else:
         weights = read_weights(str(source), activation, head_width)
     return CLIP(weights.state, weights.architecture, weights.name)
+
+
+def backbone_record(clip: CLIP) -> dict[str, Any]:
+    """What a record keeps of a backbone: `name`, `sha256` (`CLIP.identity`: one that a model has
+    cast to half precision has another) and, of bare tensors, what the user told of them."""
+    told = dict(clip.architecture.told)
+    return {"name": clip.name, "sha256": clip.identity(), **({"told": told} if told else {})}
+
+
+def load_recorded(
+    record: Mapping[str, Any],
+    source: str | os.PathLike | Mapping[str, Tensor] | nn.Module | None = None,
+) -> CLIP:
+    """The backbone of a record, to be held against the record's `sha256`.
+
+    Args:
+        record: of `backbone_record`.
+        source: what has it now, as `load_clip` takes it; the recorded name by default. Bare tensors
+            are run as the record says.
+
+    Returns:
+        What may be another one: `CLIP.identity` tells.
+
+    Raises:
+        ValueError, OSError, ImportError: as `load_clip`.
+    """
+    source = record["name"] if source is None else source
+    try:
+        return load_clip(source)
+    except NotTold:
+        # Without a word, as of an earlier version or of a file that said it itself, as OpenAI's.
+        told = record.get(
+            "told", {"activation": OPENAI.activation, "head_width": OPENAI.head_width}
+        )
+        return load_clip(source, told.get("activation"), told.get("head_width"))

@@ -78,7 +78,8 @@ def read_content(folder: Path) -> dict[str, Any]:
          "as_seen": bool, "resize": str},
         f"{file}: preprocessing",
     )  # fmt: skip
-    _require_keys(content["backbone"], {"name": str, "sha256": str}, f"{file}: backbone")
+    told = {"told": dict} if "told" in content["backbone"] else {}
+    _require_keys(content["backbone"], {"name": str, "sha256": str} | told, f"{file}: backbone")
     if len(content["labels"]) != len(content["classnames"]):
         raise ValueError(
             f"{file}: {len(content['labels'])} labels for {len(content['classnames'])} classnames"

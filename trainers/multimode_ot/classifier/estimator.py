@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..backbone.loading import load_clip
+from ..backbone.loading import backbone_record, load_clip
 from ..methods import find_method, own_name
 from ..training.labelling import Labeller
 from ..training.pictures import Picture
@@ -22,7 +22,7 @@ from .fitting import Labelled, reads_as_seen
 from .inputs import Names, as_array, classes_of, labels_of, listed, names_of
 from .options import Options, fit_stages, place
 from .recipe import plain_config
-from .saved import Clip, Saved, backbone_record, read_saved, write_saved
+from .saved import Clip, Saved, read_saved, write_saved
 
 
 class Classifier(ClassifierMixin, BaseEstimator):
@@ -248,7 +248,10 @@ class Classifier(ClassifierMixin, BaseEstimator):
         """
         made = cls(device=device)
         saved = read_saved(folder, clip, place(device), method_file)
-        return made._take(saved, saved.content["backbone"]["name"] if clip is None else clip)
+        backbone = saved.content["backbone"]
+        if "told" in backbone and not saved.model.in_half:
+            clip = saved.model.clip  # its name alone would not load again
+        return made._take(saved, backbone["name"] if clip is None else clip)
 
     def _take(self, saved: Saved, clip: Clip) -> Classifier:
         kind, content = type(saved.model), saved.content

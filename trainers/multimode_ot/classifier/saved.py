@@ -22,7 +22,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
-from ..backbone.loading import load_clip
+from ..backbone.loading import load_recorded
 from ..backbone.state_dicts import tensors_digest
 from ..config import require_known
 from ..files import write_json
@@ -70,18 +70,12 @@ class Saved:
     content: dict[str, Any]
 
 
-def backbone_record(clip: CLIP) -> dict[str, str]:
-    """Name and sha256 of a backbone as it was loaded: one that a model has cast to half precision
-    has another."""
-    return {"name": clip.name, "sha256": clip.identity()}
-
-
 def write_saved(
     folder: str | os.PathLike,
     model: PromptedCLIP,
     inp: CfgNode,
     as_seen: bool,
-    backbone: Mapping[str, str],
+    backbone: Mapping[str, Any],
     labels: Sequence[str | int] | None = None,
     class_features: bool = False,
     batch_size: int = 100,
@@ -91,7 +85,7 @@ def write_saved(
     Args:
         inp: the node `INPUT` that it was trained with.
         as_seen: how its pictures were read.
-        backbone: of `backbone_record`, or `run.json`'s.
+        backbone: of `backbone.loading.backbone_record`, or `run.json`'s.
         labels: what stands for each class; the class names by default.
         class_features: save these, too, so that nobody needs the text tower for these classes.
         batch_size: how many pictures at once it is to label, since of some methods the logits
@@ -118,7 +112,7 @@ def write_saved(
         "class_ids": _class_ids(model),
         "preprocessing": preprocessing_of(inp, as_seen),
         "batch_size": batch_size,
-        "backbone": {"name": str(backbone["name"]), "sha256": backbone["sha256"]},
+        "backbone": {**backbone, "name": str(backbone["name"])},
         "confidence": {
             "is": "softmax of the logits, which have this scale but where a method learns its own",
             "logit_scale": float(model.logit_scale),
@@ -257,9 +251,9 @@ def _read_tensors(file: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
     return found
 
 
-def _backbone(saved: Mapping[str, str], clip: Clip | None, file: Path) -> CLIP:
+def _backbone(saved: Mapping[str, Any], clip: Clip | None, file: Path) -> CLIP:
     try:
-        backbone = load_clip(saved["name"] if clip is None else clip)
+        backbone = load_recorded(saved, clip)
     except (OSError, ValueError) as error:
         if clip is not None:
             raise

@@ -11,6 +11,7 @@ from ..backbone.names import OPENAI
 from ..errors import Parser
 from ..methods import add_method_file
 from ..results.finished import results_of_run
+from ..results.tree import other_backbone
 from .finished_folders import add_places, finished_run
 
 
@@ -28,7 +29,12 @@ def main(arguments: Sequence[str]) -> None:
     )
     add_places(parser)
     args = parser.parse_args(arguments)
-    results_of_run(args.run)
+    source = other_backbone(results_of_run(args.run))
+    if source is not None:
+        raise ValueError(
+            f"{args.run} is a test of prompts of another backbone ({source['name']}), which an "
+            "exported folder could not say: export the run that trained them"
+        )
     for file in args.method_file:
         add_method_file(file)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .provenance import short
 from .results_json import BEFORE
-from .tree import UNTRAINED, heading, is_zero_shot, row_label, shots_of, source_of
+from .tree import UNTRAINED, heading, is_zero_shot, other_backbone, row_label, shots_of, source_of
 
 Result = Mapping[str, Any]
 
@@ -95,6 +95,7 @@ def _facts(result: Result) -> Iterator[tuple[str, tuple, Any]]:
     yield "split", (), result.get("split", "test")
     yield "backbone", (), record["backbone"]["sha256"]
     settings = BEFORE | record["settings"]
+    yield "backbone of the prompts", own, (other_backbone(result) or {}).get("sha256", "its own")
     for key in _SHARED:
         if key in settings:
             yield key, (), settings[key]

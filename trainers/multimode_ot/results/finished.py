@@ -8,9 +8,10 @@ from typing import Any
 
 from ..files import require_folder
 from .fields import check_fields
-from .provenance import RunFolder, describe, differences
+from .provenance import describe, differences
 from .records import check_record
 from .results_json import FILE_NAME, read_results
+from .run_folder import RunFolder
 
 
 def results_of_run(directory: str | os.PathLike) -> dict[str, Any]:

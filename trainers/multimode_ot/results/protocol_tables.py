@@ -5,6 +5,7 @@ The result of a zero-shot method holds for every seed and every number of shots.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from .grid import AVERAGE, Cell, Column, Grid, combine
 from .results_json import harmonic_mean
 from .tree import (
     CHOSEN_ON_TEST,
+    OTHER_BACKBONE,
     UNTRAINED,
     UNTRAINED_CLASSES,
     heading,
@@ -120,7 +122,8 @@ def rows_of(methods: Iterable[str], grid: Grid) -> list[str]:
     """The rows of the methods asked for, in that order, with the marked rows behind a method's."""
     rows: list[str] = []
     for method in methods:
-        own = [method + mark for mark in ("", CHOSEN_ON_TEST, UNTRAINED)]
+        marks = itertools.product(("", OTHER_BACKBONE), ("", CHOSEN_ON_TEST, UNTRAINED))
+        own = [method + "".join(pair) for pair in marks]
         rows += [row for row in own if row in grid.methods] or [method]
     return list(dict.fromkeys(rows))
 

@@ -17,13 +17,10 @@ from typing import Any, NamedTuple
 from yacs.config import CfgNode
 
 from ..config import flatten
-from ..files import write_json
-from .records import check_record
-from .results_json import BEFORE, FREE_SETTINGS, LIST, is_idle, read_results
-from .results_json import FILE_NAME as RESULTS
+from .results_json import BEFORE, FREE_SETTINGS, LIST, is_idle
 
-FILE_NAME = "run.json"
 READ_BYTES = 2**28  # 256 MB; hashed in a second where they are in memory, as they soon will be
+BACKBONE = "backbone"  # a part of records
 LISTS = {"train": "train_x", "val": "val", "test": "test"}  # names here, and of the data set
 
 # Says only where and how to run, or what to print: may differ in the same run.
@@ -49,6 +46,7 @@ FREE = {
     "MODEL.BACKBONE.ACTIVATION",
     "MODEL.BACKBONE.HEAD_WIDTH",
     "MODEL.BACKBONE.PREPROCESSING",
+    "MODEL.BACKBONE.ALLOW_OTHER",
     "MODEL.INIT_WEIGHTS",
 }
 # Read by nothing that a method does which trains nothing.
@@ -205,7 +203,7 @@ def _all_differences(
             yield Difference(key, old[key], new[key])
     old, new = there.get("backbone"), here.get("backbone")
     if old and new and old["sha256"] != new["sha256"]:
-        yield Difference("backbone", _backbone(old), _backbone(new))
+        yield Difference(BACKBONE, backbone_in_words(old), backbone_in_words(new))
     for part in () if testing else ("initial_weights", "training_files", "classes"):
         if part in there and part in here:
             yield Difference(part, there[part], here[part])
@@ -214,7 +212,7 @@ def _all_differences(
         yield from _data_differences(f"{name} images", old[name], new[name])
 
 
-def _backbone(part: Mapping[str, str]) -> str:
+def backbone_in_words(part: Mapping[str, Any]) -> str:
     return f"{part['name']} ({part['sha256'][:12]})"
 
 
@@ -243,61 +241,3 @@ def describe(found: list[Difference], limit: int = 6) -> str:
     """Differences as one line."""
     more = f"; and {len(found) - limit} more" if len(found) > limit else ""
     return "; ".join(map(str, found[:limit])) + more
-
-
-class RunFolder:
-    """The `run.json` of an output folder.
-
-    Args:
-        directory: the output folder; need not exist.
-    """
-
-    def __init__(self, directory: str | os.PathLike):
-        self.directory = Path(directory)
-        self.path = self.directory / FILE_NAME
-
-    def is_used(self, checkpoints: str) -> bool:
-        """Whether there are results, or files below the folder `checkpoints`."""
-        below = self.directory / checkpoints
-        return (self.directory / RESULTS).is_file() or (below.is_dir() and any(below.iterdir()))
-
-    def read(self) -> dict[str, Any] | None:
-        """The record of the run that the folder holds, None if it has none.
-
-        Where `run.json` was removed, the record in `results.json` stands.
-
-        Raises:
-            ValueError: a file that is no record, or no results file.
-        """
-        if not self.path.is_file():
-            results = self.directory / RESULTS
-            return read_results(results).get("made_of") if results.is_file() else None
-        try:
-            record = json.loads(self.path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{self.path} is not a run's record: {error}") from None
-        if not isinstance(record, dict) or "method" not in record:
-            raise ValueError(f"{self.path} is not a run's record: it names no method")
-        check_record(record, self.path)
-        return record
-
-    def claim(self, record: Mapping[str, Any], used: bool) -> None:
-        """Write the record, unless the folder holds another run.
-
-        Args:
-            used: whether there are checkpoints or results in the folder. One that was stopped
-                before it had any is replaced, if not even its data stands in its record.
-
-        Raises:
-            ValueError: it does; what differs is named, with both values.
-        """
-        held = self.read()
-        if held is not None and (used or "data" in held):
-            found = differences(held, record)
-            if found:
-                raise ValueError(
-                    f"{self.directory} holds another run: {describe(found)}. Choose another output "
-                    "folder, or remove this one"
-                )
-            record = {**held, **record}
-        write_json(self.path, record)

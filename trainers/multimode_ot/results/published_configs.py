@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from ..config import flatten
 from .provenance import FREE, FREE_IN_TESTS, short
-from .tree import is_zero_shot, shots_of
+from .tree import is_zero_shot, other_backbone, shots_of
 
 FILE_NAME = "defaults.yaml"
 # What the published programs leave at Dassl's default, where their configs name nothing else.
@@ -84,6 +84,8 @@ class PublishedConfigs:
 
         Settings that only say where and how to run, and the backbone, are not compared.
         """
+        if other_backbone(result):
+            return "prompts of another backbone"
         record = result.get("trained_by") or result.get("made_of")
         if record is None:
             return "settings are not recorded"

@@ -24,7 +24,6 @@ def check_record(record: Any, where: str | os.PathLike, needed: Sequence[str] = 
     for part, kind, wanted in (
         ("method", str, "a name"),
         ("settings", dict, "an object"),
-        ("backbone", dict, "an object"),
         ("classes", list, "a list of names"),
         ("data", dict, "an object"),
     ):
@@ -34,9 +33,8 @@ def check_record(record: Any, where: str | os.PathLike, needed: Sequence[str] = 
         _require(record["settings"][key], int, f"settings.{key}", "a whole number", where)
     for name in record.get("classes", ()):
         _require(name, str, "a name of classes", "a string", where)
-    if "backbone" in record:
-        for key in ("name", "sha256"):
-            _require(record["backbone"].get(key), str, f"backbone.{key}", "a string", where)
+    for part in {"backbone", "initial_backbone"} & record.keys():
+        _check_backbone(record[part], part, where)
     for name, images in record.get("data", {}).items():
         _require(images, dict, f"data.{name}", "an object", where)
         _require(images.get("images"), int, f"data.{name}.images", "a whole number", where)
@@ -44,6 +42,16 @@ def check_record(record: Any, where: str | os.PathLike, needed: Sequence[str] = 
         if "content" not in images:
             raise ValueError(f"{where}: data.{name} lacks content, a string or null")
         _require(images["content"], str | None, f"data.{name}.content", "a string or null", where)
+
+
+def _check_backbone(backbone: Any, part: str, where: str | os.PathLike) -> None:
+    _require(backbone, dict, part, "an object", where)
+    for key in ("name", "sha256"):
+        _require(backbone.get(key), str, f"{part}.{key}", "a string", where)
+    told = backbone.get("told", {})
+    _require(told, dict, f"{part}.told", "an object", where)
+    for key, value in told.items():
+        _require(value, str, f"{part}.told.{key}", "a string", where)
 
 
 def require_settings(settings: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:

@@ -22,6 +22,7 @@ FOLDERS = {
     "domain": "evaluation",
 }
 CHOSEN_ON_TEST, UNTRAINED = " (chosen on test)", " (untrained)"
+OTHER_BACKBONE = " (prompts of another backbone)"
 UNTRAINED_CLASSES = "†"  # behind a number
 # `evaluation/CoOp/vit_b16_16shots_from_digits`: the folder of a transfer says where prompts are
 # from, ImageNet if it names nothing.
@@ -134,10 +135,22 @@ def method_of(result: Mapping[str, Any]) -> str:
     return result["method"] + "".join(added)
 
 
+def other_backbone(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The backbone that the weights are from, as records have it, if it is not the one that they
+    were tested on: MODEL.BACKBONE.ALLOW_OTHER let them be."""
+    record = result.get("made_of") or {}
+    trained = result.get("trained_by") or record
+    source = trained.get("initial_backbone") or trained.get("backbone")
+    tested_on = record.get("backbone")
+    if not source or not tested_on or source["sha256"] == tested_on["sha256"]:
+        return None
+    return source
+
+
 def row_label(result: Mapping[str, Any]) -> str:
-    """The method and what was added to it, marked if its weights were chosen on the images tested
-    or never trained."""
-    name = method_of(result)
+    """The method and what was added to it, marked if its weights are another backbone's, were
+    chosen on the images tested or never trained."""
+    name = method_of(result) + (OTHER_BACKBONE if other_backbone(result) else "")
     selection = result.get("selection") or {}
     if selection.get("rule") == "initial":
         return name + UNTRAINED

@@ -16,7 +16,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
-from ..backbone.loading import load_clip
+from ..backbone.loading import load_recorded
 from ..backbone.state_dicts import tensors_digest
 from ..config import add_defaults
 from ..methods import find_method, method_names
@@ -26,7 +26,7 @@ from ..methods.class_bound import ClassBound
 from ..methods.prompts import CLASS_NAMES, class_ids_in, class_names_in
 from ..results.finished import results_of_run
 from ..results.predictions import FILE_NAME as PREDICTIONS
-from ..results.provenance import describe, differences
+from ..results.provenance import BACKBONE, describe, differences
 from ..results.records import check_record, require_settings
 from ..results.results_json import FILE_NAME
 from .checkpoints import BEST, read_checkpoint, record_in
@@ -127,7 +127,7 @@ class FinishedRun:
         made_with = self.record["backbone"]
         name = self._backbone or made_with["name"]
         try:
-            clip = load_clip(name)
+            clip = load_recorded(made_with, name)
         except (OSError, ValueError) as error:
             raise type(error)(
                 f"the backbone {name} of {self.directory} cannot be loaded ({error}); give its new "
@@ -194,8 +194,11 @@ class FinishedRun:
         record = record_in(checkpoint)
         if record is not None:
             check_record(record, path)
-        elsewhere = self.results.get("trained_by") is not None
-        found = [] if record is None else differences(record, self.record, testing=elsewhere)
+        trained_by = self.results.get("trained_by")
+        # The weights may be of another backbone than they were tested on, if the results say so.
+        made_of = self.record | {k: v for k, v in (trained_by or {}).items() if k == BACKBONE}
+        elsewhere = trained_by is not None
+        found = [] if record is None else differences(record, made_of, testing=elsewhere)
         if found:
             raise ValueError(f"{path} was trained with other settings: {describe(found)}")
         return checkpoint["state_dict"]

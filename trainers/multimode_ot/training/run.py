@@ -12,10 +12,13 @@ from typing import Any
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
+from ..backbone.loading import backbone_record
 from ..backbone.state_dicts import tensors_digest
 from ..methods.base import PromptedCLIP
-from ..results.provenance import RunFolder, data_of_run, describe, differences, settings_of_run
+from ..results.provenance import data_of_run, describe, differences, settings_of_run
 from ..results.results_json import FILE_NAME, config_hash, read_results, write_results
+from ..results.run_folder import RunFolder
+from .backbone import require_backbone
 from .checkpoints import read_checkpoint, record_in
 from .evaluation import Predictions
 from .machine import device_name, peak_memory_mb, versions
@@ -67,9 +70,27 @@ class Run:
         print(f"{file} was made by an earlier version: {UNCHECKED}")
 
     def has_backbone(self, clip: CLIP) -> None:
-        """The backbone is loaded."""
-        self.record["backbone"] = {"name": clip.name, "sha256": clip.identity()}
+        """The backbone is loaded.
+
+        Raises:
+            ValueError: MODEL.INIT_WEIGHTS are another one's.
+        """
+        self.record["backbone"] = backbone_record(clip)
+        self._require_start()
         self._claim()
+
+    def _require_start(self) -> None:
+        """Refuse initial weights of another backbone, or put it into the record."""
+        initial = self.cfg.MODEL.INIT_WEIGHTS
+        record = record_in(read_checkpoint(initial)) if initial else None
+        if record is None or "backbone" not in record:
+            return
+        own = {"backbone": self.record["backbone"]}
+        found = differences({"backbone": record["backbone"]}, own)
+        require_backbone(found, initial, self.cfg)
+        first = record.get("initial_backbone", record["backbone"])
+        if first["sha256"] != self.record["backbone"]["sha256"]:
+            self.record["initial_backbone"] = first
 
     def has_data(self, dataset: Any) -> None:
         """The data set is read."""
@@ -114,6 +135,7 @@ class Run:
             print(f"{path} was made by an original or an earlier version: {UNCHECKED}")
             return
         found = differences(record, self.record, testing=True)
+        found = require_backbone(found, path, self.cfg, said="initial_backbone" in self.record)
         if found:
             raise ValueError(f"{path} was trained with other settings: {describe(found)}")
         if record["method_version"] != self.method.version:

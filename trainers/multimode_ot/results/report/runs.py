@@ -14,8 +14,8 @@ from ..fields import check_fields
 from ..log import FILE_NAME as LOG
 from ..log import Epochs, epochs_of, last_error, lines_of, machine_of
 from ..predictions import Prediction, predictions_beside, read_predictions
-from ..provenance import FILE_NAME as RECORD
 from ..results_json import FILE_NAME, read_results
+from ..run_folder import FILE_NAME as RECORD
 from ..tree import FOLDERS, files_below, heading, is_zero_shot, row_label
 
 _DONE = "Finished training"
