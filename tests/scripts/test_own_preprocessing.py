@@ -115,7 +115,7 @@ def test_a_whole_comparison_takes_it(place):
         (file,) = place.glob(f"compared/fewshot/digits/shots_1/{method}/*/seed1/results.json")
         record = json.loads(file.read_text())["made_of"]
         assert record["backbone"]["name"] == "px336"
-        assert SETTINGS | {"INPUT.SIZE": [336, 336]} == {k: record["settings"][k] for k in SETTINGS}
+        assert {k: record["settings"][k] for k in SETTINGS} == SETTINGS | {"INPUT.SIZE": [336, 336]}
     assert call(place, words, "compare", OUTPUT="compared", **about).stdout.count("already") == 2
 
 

@@ -41,14 +41,6 @@ def save(model, folder, **more):
     return write_saved(folder, model, INPUT, True, backbone_record(CLIP), **more)
 
 
-def test_a_backbones_path_is_written_whole_and_a_name_as_it_is(model, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "ViT-B/16").mkdir(parents=True)  # which no name of OpenAI's stands for
-    for name, written in (("ViT-B", str(tmp_path / "ViT-B")), ("ViT-B/16", "ViT-B/16")):
-        folder = write_saved("saved", model, INPUT, True, backbone_record(CLIP) | {"name": name})
-        assert json.loads((folder / CONTENT).read_text())["backbone"]["name"] == written
-
-
 def read(folder, **more):
     return read_saved(folder, **{"clip": CLIP} | more)
 
