@@ -81,6 +81,11 @@ def test_an_unknown_name_lists_the_nearest_and_all():
     assert all(name in str(refusal.value) for name in available_backbones())
 
 
+def test_a_path_below_the_home_of_nobody_is_unknown_too():
+    with pytest.raises(ValueError, match="that-name"):
+        load_clip("~nobody-of-that-name/x.pt")
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pt.gz"])
 @pytest.mark.parametrize("content", ["text", "empty", "list", "other weights", "numbers"])
 def test_a_file_that_holds_no_clip_is_refused_by_name(tmp_path, content, suffix):
@@ -155,6 +160,7 @@ def test_a_malicious_file_is_refused_and_runs_nothing(state, tmp_path, form):
         ({"activation": "gelu", "head_width": 0}, "HEAD_WIDTH 0: the width"),
         ({"activation": "gelu", "head_width": "wide"}, "HEAD_WIDTH 'wide': the width"),
         ({"activation": "gelu", "head_width": 64.0}, r"HEAD_WIDTH 64\.0: the width"),
+        ({"activation": "gelu", "head_width": float("inf")}, "HEAD_WIDTH inf: the width"),
         ({"activation": "gelu", "head_width": 48}, "HEAD_WIDTH 48: the image tower.*128 wide"),
         ({"activation": "gelu", "head_width": (64, 48)}, "HEAD_WIDTH 48: the text tower.*64 wide"),
     ],

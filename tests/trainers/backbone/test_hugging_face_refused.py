@@ -174,6 +174,13 @@ def test_attention_that_is_not_whole_is_refused(state, name):
         to_openai(state | {key: torch.zeros(3)}, "there")
 
 
+@pytest.mark.parametrize("name", ["q_proj", "k_proj", "v_proj"])
+def test_one_of_whole_numbers_beside_the_others_is_refused(state, name):
+    key = f"text_model.encoder.layers.1.self_attn.{name}.weight"
+    with pytest.raises(ValueError, match=f"^there is not .*{key} is a tensor of torch.int8"):
+        to_openai(state | {key: state[key].to(torch.int8)}, "there")
+
+
 def test_what_is_no_tensor_is_refused(state):
     with pytest.raises(ValueError, match="there is not a CLIP state dict: 'epoch'"):
         to_openai(state | {"epoch": 3}, "there")

@@ -88,7 +88,7 @@ def visual_average(visual, x):
 
 
 def other_scale(model):
-    model.visual.ln_post.eps = 1.0
+    model.visual.ln_post.register_forward_hook(lambda norm, given, made: made**3)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,31 @@ def test_what_no_part_shows_is_seen_in_its_features(change, tower):
     change(model)
     with pytest.raises(ValueError, match=f"its own {tower} features differ"):
         load_clip(model)
+
+
+@pytest.mark.parametrize("key", ["visual.ln_pre", "visual.ln_post", "ln_final"])
+def test_a_norm_beside_the_blocks_with_another_epsilon_is_refused(key):
+    model = package_model(VIT)
+    model.get_submodule(key).eps = 1e-6  # seen in no feature by itself
+    with pytest.raises(ValueError, match=f"{key} has the epsilon 1e-06, and .* have 1e-05"):
+        load_clip(model)
+
+
+@pytest.mark.parametrize("rows, width", [(3, 48), (2, 7)])
+def test_features_of_another_shape_are_refused(rows, width):
+    model = package_model(VIT)
+    model.encode_image = lambda image: torch.ones(rows, width)
+    with pytest.raises(ValueError, match=rf"image features of two inputs are \({rows}, {width}\)"):
+        load_clip(model)
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, torch.compile, lambda m: nn.DataParallel(torch.compile(m))]
+)
+@pytest.mark.parametrize("shape", [VIT, RESNET])
+def test_a_wrapped_module_is_what_it_wraps(wrap, shape):
+    model = package_model(shape)
+    assert load_clip(wrap(model)).identity() == load_clip(model).identity()
 
 
 def test_a_repositorys_copy_that_wants_more_than_images_is_believed():
@@ -173,6 +198,33 @@ def test_open_clips_module_of_another_kind_is_refused(vision, text, said, tmp_pa
 
     with pytest.raises(ValueError, match=said):
         load_clip(make(model_config(vision, text), tmp_path))
+
+
+@pytest.mark.parametrize("vision", [{}, "resnet"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_open_clips_module_with_products_in_half_precision_is_read_too(vision, dtype, tmp_path):
+    pytest.importorskip("open_clip", reason="open_clip_torch is not installed")
+    from open_clip.model import convert_weights_to_lp
+    from open_clip_models import make, model_config
+
+    model = make(model_config(vision), tmp_path)
+    convert_weights_to_lp(model, dtype)
+    assert load_clip(model).architecture.text == Tower("gelu", 64)
+    model.visual.register_forward_hook(lambda tower, given, made: made**3)
+    with pytest.raises(ValueError, match="its own image features differ"):
+        load_clip(model)
+
+
+@pytest.mark.parametrize("tower", ["vision_model", "text_model"])
+def test_transformers_module_with_another_activation_than_its_config_says_is_refused(tower):
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from hugging_face_models import make, model_config
+
+    model = make(model_config({"hidden_act": "gelu"}, {"hidden_act": "gelu"}))
+    for block in model.get_submodule(tower).encoder.layers:
+        block.mlp.activation_fn = nn.GELU(approximate="tanh")  # nearer than features can tell
+    with pytest.raises(ValueError, match=f"the {tower} of CLIPModel.* gelu_tanh, and .* says gelu"):
+        load_clip(model)
 
 
 @pytest.mark.parametrize("kind", ["quick", "exact", "tanh, heads of 80"])

@@ -3,12 +3,13 @@
 import gzip
 import io
 import json
+import os
 import struct
 from fractions import Fraction
 
 import pytest
 import torch
-from multimode_ot.backbone.formats.tensor_files import read_tensors
+from multimode_ot.backbone.formats.tensor_files import read_archive, read_tensors
 from safetensors.torch import save, save_file
 
 STATE = {
@@ -86,6 +87,7 @@ MISFIT = json.dumps({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 13]
         ("m.safetensors", SAFE + b"x", "damaged"),
         ("m.safetensors", garbage_header(b"{" + b"x" * 50), "damaged"),
         ("m.safetensors", garbage_header(b'{"a": 3}'), "damaged"),
+        ("m.safetensors", garbage_header(b'{"a":' * 9999), "damaged"),
         ("m.safetensors", garbage_header(MISFIT, b"\0" * 13), "damaged"),
         ("m.safetensors", b"\xff" * 99, "does not begin with the header of safetensors"),
         ("m.pt", ZIP[: len(ZIP) // 2], "cut or damaged"),
@@ -105,6 +107,21 @@ MISFIT = json.dumps({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 13]
 def test_a_file_that_is_not_whole_or_none_is_refused(tmp_path, name, content, what):
     (tmp_path / name).write_bytes(content)
     assert what in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("read", [read_tensors, read_archive])
+def test_a_pipe_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "m.pt")
+    with pytest.raises(ValueError, match=r"m\.pt is not .* a pipe or device"):
+        read(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("place", range(-22, 0))
+def test_a_zip_file_whose_end_is_damaged_is_no_archive(tmp_path, place):
+    damaged = bytearray(ZIP)
+    damaged[place] ^= 0xFF
+    (tmp_path / "m.pt").write_bytes(damaged)
+    assert read_archive(tmp_path / "m.pt") is None
 
 
 def test_a_folder_and_a_missing_file_are_refused(tmp_path):
@@ -159,7 +176,15 @@ def test_a_cut_file_of_a_set_is_named(index):
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", "{}", '{"weight_map": {}}', '{"weight_map": []}', '{"weight_map": {"a": 3}}'],
+    [
+        "{",
+        "[]",
+        "{}",
+        "[" * 9999,
+        '{"weight_map": {}}',
+        '{"weight_map": []}',
+        '{"weight_map": {"a": 3}}',
+    ],
 )
 def test_a_damaged_index_is_refused(index, content):
     index.write_text(content)

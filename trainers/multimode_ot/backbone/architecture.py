@@ -150,7 +150,7 @@ def _pair(value: Any, key: str) -> list[Any]:
 def _width(value: Any) -> int:
     try:
         width = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         width = 0
     if width < 1 or isinstance(value, bool | float):
         raise ValueError(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .architecture import Architecture, Shape, Tower
 from .formats.shapes import NO_CLIP, shape_of
 from .layers import LayerNorm, ModifiedResNet, Transformer, VisionTransformer
-from .state_dicts import tensors_digest
+from .state_dicts import COUNTER, floats_of, tensors_digest
 
 
 class CLIP(nn.Module):
@@ -46,13 +46,16 @@ class CLIP(nn.Module):
             self.ln_final = LayerNorm(width, text.eps)
             self.text_projection = nn.Parameter(torch.empty(width, shape.embed))
             self.logit_scale = nn.Parameter(torch.empty(()))
-        floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-        try:
-            outcome = self.load_state_dict(floats, assign=True, strict=False)
-        except RuntimeError as error:  # sizes that do not fit each other
-            raise ValueError(f"{name} {NO_CLIP}: {error}") from None
+        floats = floats_of(state, f"{name} {NO_CLIP}")
+        for key, parameter in self.state_dict().items():
+            if key in floats and floats[key].shape != parameter.shape:
+                raise ValueError(
+                    f"{name} {NO_CLIP}: {key} is {tuple(floats[key].shape)}, and beside its other "
+                    f"tensors {tuple(parameter.shape)} is wanted"
+                )
+        outcome = self.load_state_dict(floats, assign=True, strict=False)
         # Files stripped of the batch counter, which only training reads, are whole.
-        absent = [k for k in outcome.missing_keys if not k.endswith("num_batches_tracked")]
+        absent = [k for k in outcome.missing_keys if not k.endswith(COUNTER)]
         if absent or outcome.unexpected_keys:
             raise ValueError(
                 f"{name} {NO_CLIP}: it lacks {absent[:5]}, and has unknown "

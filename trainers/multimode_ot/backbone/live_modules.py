@@ -40,10 +40,50 @@ def read_module(module: nn.Module) -> Weights:
     config: Any = getattr(module, "config", None)
     if is_hugging_face(tensors) and config is not None:
         architecture = describe(config.to_dict(), None, f"the config of {name}")
+        _require_activations(module, architecture, name)
     else:
         architecture = Architecture(*towers_of(module, name))
+    _require_epsilons(module, architecture, name)
     architecture = replace(architecture, preprocessing=None, no_preprocessing=NOT_SAID)
     return Weights(state, architecture, name)
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """What torch's parallel and compiled modules hold."""
+    while isinstance(inner := getattr(module, "_orig_mod", None) or _parallel(module), nn.Module):
+        module = inner
+    return module
+
+
+def _parallel(module: nn.Module) -> Any:
+    wrappers = nn.DataParallel, nn.parallel.DistributedDataParallel
+    return module.module if isinstance(module, wrappers) else None
+
+
+def _require_activations(module: nn.Module, architecture: Architecture, name: str) -> None:
+    """Refuse a module of transformers that has others than its config says."""
+    for side, tower in (("vision_model", architecture.vision), ("text_model", architecture.text)):
+        where = f"the {side} of {name}"
+        for block in module.get_submodule(f"{side}.encoder.layers").children():
+            found = _activation_of(block, where)
+            if found != tower.activation:
+                raise ValueError(
+                    f"{where}: one of its blocks has {found}, and its config says "
+                    f"{tower.activation}: they belong to different models"
+                )
+
+
+def _require_epsilons(module: nn.Module, architecture: Architecture, name: str) -> None:
+    """Refuse a module one of whose layer norms, in whatever place, is not as its tower's."""
+    for key, norm in module.named_modules():
+        if isinstance(norm, nn.LayerNorm):
+            of_images = key.startswith(("visual.", "vision_model."))
+            tower = architecture.vision if of_images else architecture.text
+            if norm.eps != tower.eps:
+                raise ValueError(
+                    f"{name}: {key} has the epsilon {norm.eps}, and other norms of its tower have "
+                    f"{tower.eps}: towers here have one"
+                )
 
 
 def towers_of(module: nn.Module, name: str) -> tuple[Tower, Tower]:

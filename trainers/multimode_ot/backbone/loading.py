@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .architecture import OPENAI, NotTold, require_agreement
 from .clip import CLIP
-from .live_modules import read_module
+from .live_modules import read_module, unwrapped
 from .same_features import require_same_features
 from .sources import read_mapping, read_weights
 
@@ -41,16 +41,22 @@ def load_clip(
         require_agreement(source.architecture, activation, head_width, source.name)
         return source
     if isinstance(source, nn.Module):
-        weights = read_module(source)
+        module = unwrapped(source)
+        weights = read_module(module)
         require_agreement(weights.architecture, activation, head_width, weights.name)
-        clip = CLIP(weights.state, weights.architecture, weights.name)
-        require_same_features(source, clip)
+        clip = CLIP(_copied(weights.state), weights.architecture, weights.name)
+        require_same_features(module, clip)
         return clip
     if isinstance(source, Mapping):
         weights = read_mapping(source, "CLIP", activation, head_width)
-    else:
-        weights = read_weights(str(source), activation, head_width)
+        return CLIP(_copied(weights.state), weights.architecture, weights.name)
+    weights = read_weights(str(source), activation, head_width)
     return CLIP(weights.state, weights.architecture, weights.name)
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a caller's model is trained to afterwards must not change a frozen one."""
+    return {key: value.detach().clone() for key, value in state.items()}
 
 
 def backbone_record(clip: CLIP) -> dict[str, Any]:

@@ -146,7 +146,10 @@ def check_backbone(name: str) -> None:
 
 def path_of(name: str) -> Path:
     """A name as a path of this machine."""
-    return Path(name).expanduser()
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # the home of nobody here
+        return Path(name)
 
 
 def advertised(name: str) -> Advertised | None:

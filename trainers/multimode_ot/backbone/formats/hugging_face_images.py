@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..architecture import OPENAI_MEAN, OPENAI_STD, Preprocessing
+from .configs import is_finite
 
 # What the library takes for keys that are absent.
 DEFAULTS = {
@@ -131,16 +132,15 @@ def _pixels(value: Any, key: str) -> int:
 def _colours(config: Mapping[str, Any], key: str) -> tuple[float, ...]:
     value = config[key]
     values = [value] * 3 if isinstance(value, int | float) else value
-    numbers = isinstance(values, list | tuple) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) for v in values
-    )
+    numbers = isinstance(values, list | tuple) and all(map(is_finite, values))
     if not numbers or len(values) != 3:
         raise _Other(f"{key} {value!r}, which are no three numbers")
     return tuple(float(v) for v in values)
 
 
 def _interpolation(resample: Any) -> str:
-    word = resample.lower() if isinstance(resample, str) else INTERPOLATIONS.get(resample)
-    if isinstance(resample, bool) or word is None or word not in INTERPOLATIONS.values():
+    known: dict[Any, str] = INTERPOLATIONS | {word: word for word in INTERPOLATIONS.values()}
+    key = resample.lower() if isinstance(resample, str) else resample
+    if isinstance(key, bool) or not isinstance(key, int | str) or key not in known:
         raise _Other(f"resample {resample!r}")
-    return word
+    return known[key]

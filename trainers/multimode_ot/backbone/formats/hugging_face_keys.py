@@ -113,6 +113,9 @@ def _attention(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
                 if absent:
                     raise ValueError(f"{where} {NO_CLIP}: it lacks {absent}")
                 parts = [state[key] for key in keys]
+                for key, part in zip(keys, parts, strict=True):
+                    if not part.is_floating_point():  # joined with others it would become it
+                        raise ValueError(f"{where} {NO_CLIP}: {key} is a tensor of {part.dtype}")
                 if len({part.shape for part in parts}) > 1:
                     sizes = [tuple(part.shape) for part in parts]
                     raise ValueError(f"{where} {NO_CLIP}: {keys} have different sizes: {sizes}")

@@ -54,7 +54,15 @@ def bare_tensors(state: Any, where: str) -> dict[str, Tensor]:
         raise ValueError(
             f"{where} {NO_CLIP}: {odd!r} in it is a {type(state[odd]).__name__}, no tensor"
         )
-    tensors = {_plain(key): value for key, value in state.items()}
+    tensors: dict[str, Tensor] = {}
+    for key, value in state.items():
+        plain = _plain(key)
+        if plain in tensors:
+            raise ValueError(
+                f"{where} holds two tensors for {plain}, with and without what a wrapped module's "
+                "keys begin with: leave the copies of one model"
+            )
+        tensors[plain] = value
     return {k: v for k, v in tensors.items() if k not in IGNORED and not k.endswith(IGNORED_ENDS)}
 
 

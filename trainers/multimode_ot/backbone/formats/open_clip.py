@@ -6,13 +6,14 @@ known to change nothing, or is refused by its name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..architecture import Architecture, Preprocessing, Shape, Tower
 from ..weights import Weights
-from .configs import read_json
+from .configs import is_finite, read_json
 from .layouts import to_openai
 from .open_clip_settings import checked
 from .tensor_files import read_archive, read_tensors
@@ -185,7 +186,8 @@ def _head_width(width: int, heads: int, told: str) -> int:
 
 def _hidden(part: Mapping[str, Any], width: int, section: str, where: str) -> int:
     ratio = part["mlp_ratio"]
-    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not width * ratio >= 1:
+    number = isinstance(ratio, int | float) and not isinstance(ratio, bool)
+    if not number or not 1 <= width * ratio < math.inf:
         raise ValueError(f"{where}: {section}.mlp_ratio {ratio!r}: a number such as 4.0")
     return int(width * ratio)
 
@@ -221,7 +223,7 @@ def _eps(part: Mapping[str, Any], section: str, where: str) -> float:
 
 def _preprocessing(part: Mapping[str, Any], resolution: int, where: str) -> Preprocessing:
     word = part["interpolation"]
-    if word not in _INTERPOLATIONS:
+    if not isinstance(word, str) or word not in _INTERPOLATIONS:
         raise ValueError(
             f"{where}: preprocess_cfg.interpolation {word!r}: one of {', '.join(_INTERPOLATIONS)}"
         )
@@ -232,7 +234,7 @@ def _preprocessing(part: Mapping[str, Any], resolution: int, where: str) -> Prep
 def _colours(part: Mapping[str, Any], key: str, where: str) -> tuple[float, ...]:
     value = part[key]
     three = value if isinstance(value, list | tuple) else [value] * 3
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in three)
+    numbers = all(is_finite(v) for v in three)
     # A single zero is one that the library takes for not given.
     if len(three) != 3 or not numbers or value == 0 or (key == "std" and min(three) <= 0):
         raise ValueError(f"{where}: preprocess_cfg.{key} {value!r}: three numbers, of red to blue")

@@ -50,6 +50,8 @@ def to_openai(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
             raise ValueError(f"{where} holds two text towers: {name} and {_TEXT}{name}")
         plain[name] = value
     _require_both(plain, where)
+    if "text_projection" in plain and "text_projection.weight" in plain:
+        raise ValueError(f"{where} holds two projections of texts: text_projection, and .weight")
     if "text_projection.weight" in plain:  # a linear layer's, which is stored transposed
         plain["text_projection"] = plain.pop("text_projection.weight").T
     mask = plain.pop("attn_mask", None)  # of a TorchScript archive, which keeps every buffer

@@ -42,8 +42,7 @@ def read_tensors(path: Path) -> Any:
         ValueError: with the path: a damaged file, one of something else, or half a set.
         OSError: one that cannot be read.
     """
-    if path.is_dir():
-        raise ValueError(f"{path} {NO_CLIP}: it is a folder, and a file of tensors is read here")
+    _require_file(path)
     with path.open("rb") as stream:
         head = stream.read(512)
     _require_content(path, head)
@@ -54,6 +53,13 @@ def read_tensors(path: Path) -> Any:
     if path.suffix == ".safetensors" and not head.startswith((_ZIP, b"\x80")):
         raise ValueError(f"{path} {NO_CLIP}: it does not begin with the header of safetensors")
     return _read_pickle(path, head)
+
+
+def _require_file(path: Path) -> None:
+    """Refuse folders, and what would be waited for or read without end, such as pipes."""
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a pipe or device"
+        raise ValueError(f"{path} {NO_CLIP}: it is {what}, and a file of tensors is read here")
 
 
 def _require_content(path: Path, head: bytes) -> None:
@@ -111,7 +117,7 @@ def _bytes_missing(path: Path, length: int, size: int) -> int:
         content = json.loads(header)
         ends = [v["data_offsets"][1] for k, v in content.items() if k != "__metadata__"]
         return int(max(ends, default=0)) + _LENGTH + length - size
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return 0
 
 
@@ -178,7 +184,7 @@ def places_of(index: Path) -> dict[str, str]:
         places = content["weight_map"]
         if not places or not all(isinstance(file, str) for file in places.values()):
             raise ValueError("no names of files")
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise ValueError(
             f"{index} is not the index of a set of files: it lacks a weight_map that names the "
             "file of each tensor, or is damaged"
@@ -199,8 +205,9 @@ def read_archive(path: Path) -> torch.jit.ScriptModule | None:
     """A TorchScript archive; None of any other file.
 
     Raises:
-        ValueError: a damaged one.
+        ValueError: a damaged one, or no file.
     """
+    _require_file(path)
     if not _is_torchscript(path):
         return None
     with warnings.catch_warnings():  # that the format is old is nothing its user can change
@@ -212,7 +219,10 @@ def read_archive(path: Path) -> torch.jit.ScriptModule | None:
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except Exception:  # what damaged bytes raise has no common type: torch is asked what they are
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
