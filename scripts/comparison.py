@@ -37,18 +37,24 @@ from runs import Run, RunFailed
 COMPARED = ("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe", "PLOT", "ALIGN")
 
 
-def compare(datasets: Sequence[str], method_files: tuple[str, ...]) -> None:
-    """Run what is missing of a whole comparison, then print and write its table."""
+def compare(words: Sequence[str], method_files: tuple[str, ...]) -> None:
+    """Run what is missing of a whole comparison, then print and write its table.
+
+    Args:
+        words: data sets, and behind them KEY VALUE pairs that all runs get. A KEY has a dot.
+    """
+    count = next((i for i, word in enumerate(words) if "." in word), len(words))
+    datasets, changes = words[:count], words[count:]
     protocol = os.environ.get("PROTOCOL") or "base2new"
     require_known("PROTOCOL", protocol, FOLDERS)
-    words = words_of("METHODS", " ".join(COMPARED))
-    methods = [method_and_options(word, "METHODS") for word in words]
+    named = words_of("METHODS", " ".join(COMPARED))
+    methods = [method_and_options(word, "METHODS") for word in named]
     seeds, shots = numbers("SEEDS", "1 2 3"), numbers("SHOTS", "16", smallest=-1)
     if not datasets:
         datasets = {"cross_dataset": TARGETS, "domain": IMAGENET_VARIANTS}.get(protocol, [DEMO])
     datasets = [config_name(name) for name in datasets]
     jobs = [
-        Job(protocol, method, seeds[0], dataset, number, options, True, method_files)
+        Job(protocol, method, seeds[0], dataset, number, (*options, *changes), True, method_files)
         for dataset in datasets
         for number in shots
         for method, options in methods

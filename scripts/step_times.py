@@ -15,9 +15,12 @@ from typing import Any
 
 import torch
 from estimate import Curve, Times
+from multimode_ot.backbone.architecture import OPENAI
 from multimode_ot.backbone.clip import CLIP
 from multimode_ot.backbone.clip_package import clip_package
+from multimode_ot.backbone.formats.shapes import VOCABULARY
 from multimode_ot.backbone.loading import load_clip
+from multimode_ot.backbone.openai_shapes import OPENAI_SHAPES
 from multimode_ot.backbone.sources import is_local
 from multimode_ot.methods.build import build_model
 from multimode_ot.methods.on_features import OnFeatures
@@ -25,15 +28,6 @@ from multimode_ot.training.optimisation import build_optimisation
 from multimode_ot.training.step import training_step
 from yacs.config import CfgNode
 
-# Embedding, resolution, layers, width and patch of the image tower; width, heads of the text tower.
-SHAPES = {
-    "RN50": (1024, 224, (3, 4, 6, 3), 64, None, 512, 8),
-    "RN101": (512, 224, (3, 4, 23, 3), 64, None, 512, 8),
-    "RN50x4": (640, 288, (4, 6, 10, 6), 80, None, 640, 10),
-    "ViT-B/32": (512, 224, 12, 768, 32, 512, 8),
-    "ViT-B/16": (512, 224, 12, 768, 16, 512, 8),
-    "ViT-L/14": (768, 224, 24, 1024, 14, 768, 12),
-}
 TOLD = ("ACTIVATION", "HEAD_WIDTH")  # of MODEL.BACKBONE
 MIDDLE = 50  # classes
 FEW = 4  # images: of the first look at a step, and of a test on a processor
@@ -73,13 +67,13 @@ def backbone(name: str, activation: Any = None, head_width: Any = None) -> CLIP:
     """
     if is_local(name):
         return load_clip(name, activation, head_width)
-    if name not in SHAPES:
+    if name not in OPENAI_SHAPES:
         raise ValueError(f"the shape of {name} is not known, and its weights are not here")
-    embed, size, layers, width, patch, text_width, heads = SHAPES[name]
-    model = clip_package().model.CLIP(
-        embed, size, layers, width, patch, 77, 49408, text_width, heads, 12
-    )
-    return load_clip(model.float())
+    shape, head = OPENAI_SHAPES[name], OPENAI.head_width
+    image = (shape.resolution, shape.vision_layers, shape.vision_width, shape.patch or None)
+    text = (shape.context_length, VOCABULARY, shape.text_width, shape.text_width // head)
+    model = clip_package().model.CLIP(shape.embed, *image, *text, shape.text_layers)
+    return load_clip(model.float().state_dict(), OPENAI.activation, head)
 
 
 def measure(cfg: CfgNode, counts: Iterable[int], seconds: float) -> Curve:

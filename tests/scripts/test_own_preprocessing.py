@@ -43,10 +43,10 @@ def place(tmp_path_factory):
     return folder
 
 
-def call(place, words, **environment):
+def call(place, words, script="base2new_train", **environment):
     paths = [str(place), os.environ.get("PYTHONPATH", "")]
     told = {"DATA": "data", "OUTPUT": "out", "CONFIG": "vit_b16", "OMP_NUM_THREADS": "1"}
-    script = shlex.quote(str(CHECKOUT / "scripts/base2new_train.sh"))
+    script = shlex.quote(str(CHECKOUT / f"scripts/{script}.sh"))
     return subprocess.run(
         ["bash", "-c", f"bash {script} {words}"],
         cwd=place,
@@ -103,6 +103,20 @@ def test_so_does_one_of_448_pixels(place):
     done = call(place, f"CoOp 1 digits {own}", OUTPUT="larger")
     assert done.returncode == 0, done.stdout + done.stderr
     assert recorded(place / "larger", "CoOp")["INPUT.SIZE"] == [448, 448]
+
+
+@pytest.mark.slow
+def test_a_whole_comparison_takes_it(place):
+    about = {"METHODS": "ZeroshotCLIP CoOp", "SEEDS": "1", "PROTOCOL": "fewshot", "SHOTS": "1"}
+    words = f"digits {OWN} {FULL.format('COOP')} {FEW}"
+    done = call(place, words, "compare", OUTPUT="compared", **about)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for method in ("ZeroshotCLIP", "CoOp"):
+        (file,) = place.glob(f"compared/fewshot/digits/shots_1/{method}/*/seed1/results.json")
+        record = json.loads(file.read_text())["made_of"]
+        assert record["backbone"]["name"] == "px336"
+        assert {k: record["settings"][k] for k in SETTINGS} == SETTINGS | {"INPUT.SIZE": [336, 336]}
+    assert call(place, words, "compare", OUTPUT="compared", **about).stdout.count("already") == 2
 
 
 @pytest.mark.parametrize(("activation", "heads"), [("quick_gelu", 64), ("gelu", [32, 64])])

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from imported import CHECKOUT
+from multimode_ot.backbone.openai_shapes import OPENAI_SHAPES
 from multimode_ot.methods import BUILT_IN, find_method
 
 sys.path.insert(0, str(CHECKOUT / "scripts"))
@@ -82,8 +83,14 @@ def test_one_number_of_classes_is_one_point(monkeypatch):
 
 
 def test_a_backbone_of_unknown_shape_that_is_not_here_is_refused():
-    with pytest.raises(ValueError, match="the shape of RN50x64 is not known"):
-        step_times.backbone("RN50x64")
+    with pytest.raises(ValueError, match="the shape of ViT-Q/16 is not known"):
+        step_times.backbone("ViT-Q/16")
+
+
+@pytest.mark.parametrize("name", ["RN50", "ViT-B/32"])
+def test_one_of_openais_that_is_not_here_is_random_in_its_shape(name, monkeypatch):
+    monkeypatch.setattr(step_times, "is_local", lambda name: False)
+    assert step_times.backbone.__wrapped__(name).shape == OPENAI_SHAPES[name]
 
 
 def test_class_names_are_as_many_as_asked_and_all_different():

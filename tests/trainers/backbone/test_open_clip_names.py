@@ -11,6 +11,7 @@ from multimode_ot.backbone.downloads import open_clip as names
 from multimode_ot.backbone.formats.open_clip import CONFIG
 from multimode_ot.backbone.formats.open_clip_settings import DEFAULTS, NEUTRAL, ONLY, READ
 from multimode_ot.backbone.formats.shapes import shape_of
+from multimode_ot.backbone.names import check_backbone
 
 open_clip = pytest.importorskip("open_clip", reason="open_clip_torch is not installed")
 
@@ -128,6 +129,7 @@ def test_the_images_are_the_tags():
 def test_names_are_written_as_the_library_takes_them():
     wanted = ("ViT-B-16", "laion2b_s34b_b88k")
     for name in ("ViT-B-16/laion2b_s34b_b88k", "ViT-B/16/LAION2B-s34b-b88k"):
+        check_backbone(f"open_clip:{name}")
         assert names.pair_of(f"open_clip:{name}") == wanted
     assert names.name_of(*wanted) == "open_clip:ViT-B-16/laion2b_s34b_b88k"
 
@@ -162,7 +164,7 @@ def test_without_a_library_that_says_enough_it_is_said_how_to_have_it(package, s
     with pytest.raises(ImportError) as caught:
         names.pair_of("open_clip:ViT-B-16/openai")
     assert said in str(caught.value)
-    assert str(caught.value).endswith("pip install 'multimode-ot[open-clip]'")
+    assert str(caught.value).endswith('pip install "multimode-ot[open-clip]"')
 
 
 def settings_of_the_library():

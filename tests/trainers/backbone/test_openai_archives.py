@@ -4,6 +4,7 @@ import hashlib
 import re
 import threading
 import time
+import urllib.request
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -66,7 +67,7 @@ def serve(monkeypatch):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setattr(openai, "SERVER", f"http://127.0.0.1:{server.server_port}")
     yield answers
     server.shutdown()
@@ -164,6 +165,14 @@ def test_a_name_is_downloaded_once_checked_and_renamed(archive, cache, serve, mo
     assert [p.name for p in cache.iterdir()] == ["ViT-B-16.pt"]
     serve["status"] = 500
     assert load_clip("ViT-B/16").identity() == first.identity()
+
+
+def test_a_proxy_of_the_environment_is_asked(archive, cache, serve, monkeypatch):
+    serve["body"] = sold_as(monkeypatch, "RN50", archive)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # which keeps the proxies of its first use
+    monkeypatch.setenv("http_proxy", openai.SERVER)
+    monkeypatch.setattr(openai, "SERVER", "http://archives.invalid")
+    assert load_clip("RN50").name == "RN50"
 
 
 @pytest.mark.parametrize("fault", ["cut", "other bytes", "not there"])

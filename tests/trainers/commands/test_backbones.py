@@ -2,14 +2,17 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from multimode_ot import available_backbones
 from multimode_ot.backbone.downloads import openai
+from multimode_ot.backbone.listing import parameters_of
 from multimode_ot.backbone.openai_shapes import OPENAI_SHAPES
 from multimode_ot.commands import main
-from random_clip import random_state
+from own_preprocessing import open_clip_folder
+from random_clip import random_clip, random_state
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def test_it_says_what_is_here_and_where_the_rest_would_be(capsys, nothing_here, 
 
 def test_a_row_has_sizes_heads_activation_and_pictures(capsys, nothing_here, without_open_clip):
     main(["backbones", "ViT-L/14@336px", "RN50x64", "demo-vit"])
-    resnet, vit, demo = capsys.readouterr().out.splitlines()[2:5]
+    vit, resnet, demo = capsys.readouterr().out.splitlines()[2:5]
     for part in ("no", "336", "427.9 M", "768", "ViT 24 x 1024, 16 heads, patch 14", "quick_gelu"):
         assert f" {part} " in f"{vit} "
     assert "12 x 768, 12 heads" in vit and "bicubic, shortest" in vit
@@ -53,15 +56,33 @@ def test_a_row_has_sizes_heads_activation_and_pictures(capsys, nothing_here, wit
     assert " yes " in demo and " 32 " in demo
 
 
-def test_parameters_are_those_of_the_weights(capsys, tmp_path):
-    from multimode_ot import load_clip
+@pytest.mark.parametrize("shape", ["tiny-vit", "tiny-exact", "tiny-resnet"])
+def test_parameters_are_those_of_the_weights(shape):
+    clip = random_clip(shape)
+    known = replace(clip.architecture, shape=clip.shape)
+    assert parameters_of(known) == sum(p.numel() for p in clip.parameters())
 
-    for shape in ("tiny-vit", "tiny-resnet"):
-        torch.save(random_state(shape), tmp_path / "bare.pt")
-    clip = load_clip("demo-vit")
-    assert listed(capsys, "demo-vit")["demo-vit"]["parameters"] == sum(
-        p.numel() for p in clip.parameters()
+
+def test_names_and_paths_may_be_mixed_and_nothing_is_downloaded(capsys, tmp_path, nothing_here):
+    folder = str(open_clip_folder(tmp_path / "odd"))
+    found = listed(capsys, "ViT-B/16", folder, "demo-vit")
+    assert list(found) == ["ViT-B/16", folder, "demo-vit"]
+    assert not found["ViT-B/16"]["here"] and found["demo-vit"]["weights"].endswith(".pt.gz")
+    assert found[folder]["here"] and found[folder]["preprocessing"]["resize"] == "squash"
+
+
+def test_a_repository_of_the_hub_is_not_asked_for_what_is_not_in_the_cache(
+    capsys, tmp_path, monkeypatch
+):
+    constants = pytest.importorskip(
+        "huggingface_hub.constants", reason="huggingface_hub is not installed"
     )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.invalid")
+    found = listed(capsys, "hf:owner/name")["hf:owner/name"]
+    assert found["weights"] == "http://mirror.invalid/owner/name" and not found["here"]
+    main(["backbones", "hf:owner/name"])
+    assert capsys.readouterr().out.rstrip().endswith("mirror.invalid/owner/name")
 
 
 def test_a_file_is_read_and_shown_or_refused(capsys, tmp_path):
@@ -75,7 +96,15 @@ def test_a_file_is_read_and_shown_or_refused(capsys, tmp_path):
 def test_an_unknown_name_has_its_nearest(capsys, nothing_here, without_open_clip):
     with pytest.raises(SystemExit):
         main(["backbones", "ViT-B/61"])
-    assert "did you mean ViT-B/16" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "did you mean ViT-B/16" in said and len(said) < 400
+
+
+def test_a_model_of_open_clip_that_cannot_be_used_has_its_reason(capsys):
+    pytest.importorskip("open_clip", reason="open_clip_torch is not installed")
+    with pytest.raises(SystemExit):
+        main(["backbones", "open_clip:ViT-B-16-SigLIP/webli"])
+    assert "an image tower of timm (SigLIP's" in capsys.readouterr().err
 
 
 def test_without_open_clip_it_says_how_to_get_its_names(capsys, nothing_here, without_open_clip):

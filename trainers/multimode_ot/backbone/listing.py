@@ -11,11 +11,11 @@ from torch import nn
 
 from .architecture import OPENAI, Architecture, Preprocessing
 from .clip import vision_tower
-from .downloads import open_clip, openai
+from .downloads import hub, open_clip, openai
 from .formats.shapes import VOCABULARY, shape_of
 from .layers import Transformer
 from .names import OPENAI as OPENAI_NAMES
-from .names import THROUGH, advertised, advertised_names
+from .names import THROUGH, advertised, advertised_names, check_backbone, path_of
 from .openai_shapes import OPENAI_SHAPES
 from .sources import read_weights
 
@@ -47,24 +47,47 @@ class Listed:
 def listed() -> Iterator[Listed]:
     """OpenAI's models, those of installed packages, and those of open_clip if it is installed."""
     for name in OPENAI_NAMES:
-        shape = OPENAI_SHAPES[name]
-        architecture = Architecture(OPENAI, OPENAI, Preprocessing(shape.resolution), shape)
-        place = openai.place(name)
-        yield Listed(name, architecture, place if place.is_file() else None, str(place))
+        yield _of_openai(name)
     for name in advertised_names():
         yield _of_a_package(name)
     if not THROUGH[open_clip.PREFIX].missing():
-        yield from _of_open_clip()
+        for pair in open_clip.supported():
+            yield _of_open_clip(pair)
 
 
-def _of_open_clip() -> Iterator[Listed]:
-    for pair in open_clip.supported():
-        yield Listed(
-            open_clip.name_of(*pair),
-            open_clip.architecture(*pair),
-            open_clip.place(*pair),
-            open_clip.source(*pair),
-        )
+def look_up(name: str) -> Listed:
+    """One backbone by whatever it is called. Files and folders are read; nothing is downloaded.
+
+    Raises:
+        ValueError, OSError, ImportError: as `read_weights`, and of what cannot be run here.
+    """
+    check_backbone(name)
+    if name.startswith(open_clip.PREFIX):
+        return _of_open_clip(open_clip.pair_of(name))
+    if name.startswith(hub.PREFIX):
+        folder = hub.place(name)
+        known = described(name) if folder else None
+        return Listed(name, known, folder, hub.source(name))
+    if name in OPENAI_NAMES:
+        return _of_openai(name)
+    if path_of(name).exists():
+        return Listed(name, described(name), path_of(name), str(path_of(name)))
+    return _of_a_package(name)
+
+
+def _of_openai(name: str) -> Listed:
+    shape, place = OPENAI_SHAPES[name], openai.place(name)
+    architecture = Architecture(OPENAI, OPENAI, Preprocessing(shape.resolution), shape)
+    return Listed(name, architecture, place if place.is_file() else None, str(place))
+
+
+def _of_open_clip(pair: open_clip.Pair) -> Listed:
+    return Listed(
+        open_clip.name_of(*pair),
+        open_clip.architecture(*pair),
+        open_clip.place(*pair),
+        open_clip.source(*pair),
+    )
 
 
 def _of_a_package(name: str) -> Listed:

@@ -25,8 +25,6 @@ OPENAI = (
     "ViT-L/14",
     "ViT-L/14@336px",
 )
-
-
 CONFIGS = ("open_clip_config.json", "config.json")  # of a folder; the first of them wins
 
 
@@ -69,7 +67,10 @@ class Through:
 
 
 THROUGH = {
-    "open_clip:": Through("ARCH/PRETRAINED", r"[^/\s]+/[^/\s]+", "open_clip", "open_clip_torch"),
+    # Also ViT-B/16/openai, as the library cleans such names.
+    "open_clip:": Through(
+        "ARCH/PRETRAINED", r"\S+/[^/\s]+", "open_clip", '"multimode-ot[open-clip]"'
+    ),
     "hf:": Through(
         "OWNER/NAME", r"[\w.-]+/[\w.-]+(@[\w./-]+)?", "huggingface_hub", "huggingface_hub"
     ),

@@ -33,7 +33,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
     Args:
         method: one of `multimode_ot.method_names()`.
-        clip: a backbone's name, a file, a CLIP state dict or a loaded CLIP.
+        clip: a backbone as `load_clip` takes it, or has loaded it, as bare tensors have to be.
         classnames: names of the classes for labels that are none: a list in the order of the sorted
             labels, or a mapping from labels to names. Labels that are strings are names.
         epochs, learning_rate, batch_size: instead of the recipe's.

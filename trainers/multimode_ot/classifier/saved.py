@@ -23,6 +23,7 @@ from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
 from ..backbone.loading import load_recorded
+from ..backbone.names import OPENAI
 from ..backbone.state_dicts import tensors_digest
 from ..config import require_known
 from ..files import write_json
@@ -112,7 +113,7 @@ def write_saved(
         "class_ids": _class_ids(model),
         "preprocessing": preprocessing_of(inp, as_seen),
         "batch_size": batch_size,
-        "backbone": {**backbone, "name": str(backbone["name"])},
+        "backbone": {**backbone, "name": _from_anywhere(str(backbone["name"]))},
         "confidence": {
             "is": "softmax of the logits, which have this scale but where a method learns its own",
             "logit_scale": float(model.logit_scale),
@@ -249,6 +250,11 @@ def _read_tensors(file: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
     if tensors_digest(found) != content["tensors"].get(file.name):
         raise ValueError(f"{file} is damaged: its tensors are not those that were saved")
     return found
+
+
+def _from_anywhere(name: str) -> str:
+    """A backbone's name; of a file or folder the whole path, wherever the saved one is served."""
+    return os.path.abspath(name) if name not in OPENAI and os.path.exists(name) else name
 
 
 def _backbone(saved: Mapping[str, Any], clip: Clip | None, file: Path) -> CLIP:

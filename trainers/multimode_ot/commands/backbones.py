@@ -10,8 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from ..backbone.architecture import OPENAI_MEAN, OPENAI_STD, Architecture, Tower
-from ..backbone.names import THROUGH, path_of
-from ..config import require_known
+from ..backbone.names import THROUGH
 from ..errors import Parser
 
 HEADERS = (
@@ -24,7 +23,12 @@ def main(arguments: Sequence[str]) -> None:
     """Print the list."""
     parser = Parser(prog="multimode-ot backbones", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="only these; a file or folder is read")
+    add(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="only these; also files and folders, hf:OWNER/NAME",
+    )
     add("--here", action="store_true", help="only those whose weights are on this machine")
     add("--refused", action="store_true", help="open_clip's models that cannot be used, and why")
     add("--format", choices=("table", "json"), default="table")
@@ -32,17 +36,9 @@ def main(arguments: Sequence[str]) -> None:
     if args.refused:
         _print_refused()
         return
-    from ..backbone.listing import Listed, described, listed
+    from ..backbone.listing import listed, look_up
 
-    if any(path_of(name).exists() for name in args.names):
-        found = [
-            Listed(name, described(name), path_of(name), str(path_of(name))) for name in args.names
-        ]
-    else:
-        found = list(listed())
-        for name in args.names:
-            require_known("NAME", name, [one.name for one in found])
-        found = [one for one in found if not args.names or one.name in args.names]
+    found = [look_up(name) for name in args.names] if args.names else list(listed())
     if args.here:
         found = [one for one in found if one.place is not None]
     if args.format == "json":
@@ -58,7 +54,7 @@ def _row(one: Any) -> list[str]:
     here = "yes" if one.place is not None else "no"
     weights = str(one.place or one.source)
     if one.architecture is None:
-        return [one.name, here, *[""] * 7, f"{weights}: {one.refused}"]
+        return [one.name, here, *[""] * 7, ": ".join(filter(None, (weights, one.refused)))]
     shape, seen = one.architecture.shape, one.architecture.preprocessing
     return [
         one.name,

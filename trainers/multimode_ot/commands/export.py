@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..backbone.names import OPENAI
 from ..errors import Parser
 from ..methods import add_method_file
 from ..results.finished import results_of_run
@@ -45,8 +43,6 @@ def main(arguments: Sequence[str]) -> None:
     run = finished_run(args)
     model = run.model(choose_device(args.device))
     name = args.backbone or run.record["backbone"]["name"]
-    if name not in OPENAI and os.path.exists(name):
-        name = os.path.abspath(name)  # to be found from wherever the folder is served
     write_saved(
         args.folder,
         model,

@@ -25,12 +25,8 @@ def is_of_backbone(cfg: CfgNode) -> bool:
 
 def settings_for(seen: Preprocessing) -> dict[str, Any]:
     """What the node `INPUT` has for it, by its keys."""
-    size, mean, std = (
-        (seen.size, seen.size),
-        list(map(float, seen.mean)),
-        list(map(float, seen.std)),
-    )
-    values = size, mean, std, seen.interpolation, seen.resize
+    size, mean, std = (seen.size, seen.size), map(float, seen.mean), map(float, seen.std)
+    values = size, list(mean), list(std), seen.interpolation, seen.resize
     return dict(zip(SETTINGS, values, strict=True))
 
 

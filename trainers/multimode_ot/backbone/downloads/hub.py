@@ -70,6 +70,11 @@ def _is_whole(folder: Path, config: str) -> bool:
     return all((folder / file).is_file() for file in files)
 
 
+def source(name: str) -> str:
+    """The repository's address; raises as `read`."""
+    return f"{endpoint()}/{_parts(name)[1]}"
+
+
 def endpoint() -> str:
     """The hub's address."""
     return (os.environ.get("HF_ENDPOINT") or _PUBLIC).rstrip("/")

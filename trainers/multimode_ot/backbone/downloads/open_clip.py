@@ -1,6 +1,6 @@
 """open_clip's pretrained models, through the library: what it knows of them, its download, its
-cache. What runs a model are the settings of its pretrained tag: the library builds 26 pairs of an
-architecture and a tag with another activation than their weights have, and only warns.
+cache. What runs a model are the settings of its pretrained tag: the library (3.3) builds 27 pairs
+of an architecture and a tag with another activation than their weights have, and only warns.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 from ...config import require_known
 from ..architecture import Architecture
 from ..formats.open_clip import CONFIG, describe, read_state
+from ..names import THROUGH
 from ..weights import Weights
 from . import openai
 from .reach import require_reachable
 
 PREFIX = "open_clip:"
-INSTALL = "pip install 'multimode-ot[open-clip]'"
+INSTALL = f"pip install {THROUGH[PREFIX].install}"
 _SEEN = ("mean", "std", "interpolation", "resize_mode")
 # Files of a repository on the hub where a tag names none, in the library's order.
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
