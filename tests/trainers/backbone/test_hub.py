@@ -180,6 +180,14 @@ def test_a_damaged_file_of_the_cache_says_what_to_remove(models, served, server)
     assert "7 bytes are missing" in message and "models--owner--name, and it is" in message
 
 
+def test_a_web_page_in_the_place_of_a_config_says_what_to_remove(models, served, server):
+    shutil.copytree(models / "safetensors", served)
+    (served / "config.json").write_text("<html>Log in to this network</html>")
+    for _ in range(2):  # it stays in the cache
+        message = refusal(ValueError)
+        assert "config.json is no JSON" in message and "models--owner--name, and it is" in message
+
+
 @pytest.mark.parametrize(
     ("status", "code", "said"),
     [

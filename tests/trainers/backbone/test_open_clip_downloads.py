@@ -135,7 +135,7 @@ def test_a_server_that_never_answers_is_waited_for_in_seconds(server, monkeypatc
     assert "cannot be reached" in refusal() and reach.PATIENCE < 10
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_gateway_without_a_network_is_not_asked_again_for_a_minute(status, server):
     server.behaviour[SAFE] = Behaviour(status=status, head=status)
     assert refusal().startswith(f"127.0.0.1:{server.port} cannot be reached (HTTP Error {status}")

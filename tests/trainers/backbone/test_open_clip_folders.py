@@ -186,4 +186,4 @@ def test_the_weights_may_be_an_archive_of_torchscript(folder, tmp_path):
         warnings.simplefilter("ignore")
         torch.jit.trace(model, inputs(32), check_trace=False).save(str(archive))
     weights = read(folder, archive, "X")
-    assert CLIP(*weights).identity() == load(folder).identity()
+    assert CLIP(*weights[:3]).identity() == load(folder).identity()

@@ -51,7 +51,10 @@ def load_clip(
         weights = read_mapping(source, "CLIP", activation, head_width)
         return CLIP(_copied(weights.state), weights.architecture, weights.name)
     weights = read_weights(str(source), activation, head_width)
-    return CLIP(weights.state, weights.architecture, weights.name)
+    clip = CLIP(weights.state, weights.architecture, weights.name)
+    if weights.program is not None:
+        require_same_features(weights.program, clip)
+    return clip
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,6 +19,15 @@ METHODS = (("encode_image", "encode_text"), ("get_image_features", "get_text_fea
 WORDS = ["a photo of a cat.", "a diagram of two small houses beside a river."]
 
 
+def can_be_asked(module: nn.Module) -> bool:
+    """Whether a module, or a TorchScript archive, has methods for its features."""
+    return _methods(module) is not None
+
+
+def _methods(module: nn.Module) -> tuple[str, str] | None:
+    return next((pair for pair in METHODS if all(hasattr(module, m) for m in pair)), None)
+
+
 @torch.no_grad()
 def require_same_features(module: nn.Module, clip: CLIP) -> None:
     """Refuse a module whose own features are not those that `clip` makes of its weights.
@@ -29,7 +38,7 @@ def require_same_features(module: nn.Module, clip: CLIP) -> None:
     Raises:
         ValueError: the larger difference is named.
     """
-    methods = next((pair for pair in METHODS if all(hasattr(module, m) for m in pair)), None)
+    methods = _methods(module)
     if methods is None:
         return
     # Patches are made in the type of the matrix products, which norms and embeddings may not have.

@@ -14,6 +14,7 @@ from .formats.tensor_files import read_archive, read_tensors
 from .live_modules import activations_of, towers_of
 from .names import OPENAI as OPENAI_NAMES
 from .names import Advertised, advertised, check_backbone, path_of
+from .same_features import can_be_asked
 from .weights import Weights
 
 
@@ -90,10 +91,15 @@ def _of_archive(path: Path, module: Any, name: str) -> Weights | Any:
     of OpenAI's."""
     state = to_openai(module.state_dict(), name)
     resolution = shape_of(state, name).resolution
-    if openai.is_known(path) or _by_openai(module, name):
-        return Weights(state, Architecture(OPENAI, OPENAI, Preprocessing(resolution)), name)
+    of_openai = Architecture(OPENAI, OPENAI, Preprocessing(resolution))
+    if openai.is_known(path):
+        return Weights(state, of_openai, name)
+    if _by_openai(module, name):
+        return Weights(state, of_openai, name, module)
+    if not can_be_asked(module):
+        return state
     try:
-        return Weights(state, Architecture(*towers_of(module, name)), name)
+        return Weights(state, Architecture(*towers_of(module, name)), name, module)
     except ValueError:
         return state
 

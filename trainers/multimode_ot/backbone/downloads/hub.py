@@ -44,9 +44,7 @@ def read(name: str) -> Weights:
     try:
         return read_folder(folder, name)
     except ValueError as error:
-        raise ValueError(
-            f"{error}. If it is damaged, remove {folder.parents[1]}, and it is downloaded anew"
-        ) from None
+        raise ValueError(f"{error}. {_anew(folder)}") from None
 
 
 def place(name: str) -> Path | None:
@@ -126,7 +124,16 @@ def fetch(name: str) -> Path:
 
 def _check_config(folder: Path) -> None:
     is_open_clip = (folder / open_clip.CONFIG).is_file()
-    (open_clip if is_open_clip else hugging_face).architecture_in(folder)
+    try:
+        (open_clip if is_open_clip else hugging_face).architecture_in(folder)
+    except ValueError as error:
+        # What is whole and of another model would come again.
+        advice = f". {_anew(folder)}" if "damaged" in str(error) else ""
+        raise ValueError(f"{error}{advice}") from None
+
+
+def _anew(folder: Path) -> str:
+    return f"If it is damaged, remove {folder.parents[1]}, and it is downloaded anew"
 
 
 class _Source:

@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-_NOT_THERE = (502, 503, 504)  # of a gateway, or of a server that is not working
+_NOT_THERE = (500, 502, 503, 504)  # of a gateway, or of a server that is not working
 PATIENCE = 8.0  # seconds for a name, a connection and the first line of an answer
 
 
