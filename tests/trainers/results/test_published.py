@@ -10,12 +10,7 @@ from pathlib import Path
 
 import pytest
 from multimode_ot.commands.compare import table
-from multimode_ot.results.published import (
-    FOLDER,
-    backbone_name,
-    published_rows,
-    usual_datasets,
-)
+from multimode_ot.results.published import FOLDER, published_rows, usual_datasets
 from result_trees import base2new, fewshot, transfer, write
 
 PROTOCOLS = ("base2new", "fewshot", "cross_dataset", "domain")
@@ -218,21 +213,6 @@ class TestRows:
         also = {"dataset": "EuroSAT", "backbone": name}
         fewshot(tmp_path, "PLOTPP", 16, 1, 60.0, also=also)
         assert rows(tmp_path, "fewshot")["PLOTPP (published)"]["EuroSAT", "16 shots"] == 92.0
-
-    @pytest.mark.parametrize(
-        ("name", "activation", "wanted"),
-        [
-            ("ViT-B-16.pt", "quick_gelu,quick_gelu", "ViT-B/16"),
-            ("ViT-B-16.pt", "gelu,gelu", "ViT-B-16.pt"),
-            ("open_clip:ViT-B-16/laion2b_s34b_b88k", None, "open_clip:ViT-B-16/laion2b_s34b_b88k"),
-            ("RN50", None, "RN50"),
-        ],
-    )
-    def test_what_is_run_otherwise_is_another_one(self, name, activation, wanted):
-        told = {"told": {"activation": activation, "head_width": "64,64"}} if activation else {}
-        made_of = {"backbone": {"name": name, "sha256": "a", **told}}
-        assert backbone_name({"backbone": name, "made_of": made_of}) == wanted
-        assert backbone_name({}) is None
 
     def test_few_shot_numbers_stand_under_their_shots_and_zero_shot_under_all(self, tmp_path):
         for shots in (1, 4, 3):
