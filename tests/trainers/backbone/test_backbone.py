@@ -4,6 +4,7 @@ import gzip
 import os
 import pickle
 import warnings
+from pathlib import Path
 
 import clip as clip_package
 import pytest
@@ -11,6 +12,7 @@ import torch
 from multimode_ot import available_backbones, build_model, extend_cfg, load_clip
 from multimode_ot.backbone.architecture import Tower
 from multimode_ot.backbone.encoders import encode_image
+from multimode_ot.backbone.names import Advertised
 from parity import random_images
 from random_clip import package_model, random_clip, random_state
 from torch import nn
@@ -243,3 +245,17 @@ def test_its_sizes_are_read_from_the_weights(state):
     assert [getattr(vit, size) for size in sizes] == [32, 48, 64, 4, 3, True]
     assert [getattr(resnet, size) for size in sizes] == [64, 48, 64, 4, 0, False]
     assert vit.vision_width == 128 and vit.context_length == 77
+
+
+@pytest.mark.parametrize(
+    ("says", "said"),
+    [
+        ({"std": (1, 1, 1)}, r"odd of an installed package says std .* lacks \['mean', 'interp"),
+        ({"colour": 1, "mean": 0, "std": 1, "interpolation": ""}, "odd of an installed .*'colour'"),
+        ({"head_width": None}, "odd of an installed package: nothing in it says which activation"),
+    ],
+)
+def test_what_a_package_says_of_its_weights_is_whole(says, said):
+    advertised = Advertised("odd", Path("odd.pt"), {"activation": "gelu", "head_width": 64} | says)
+    with pytest.raises(ValueError, match=said):
+        advertised.architecture(224)

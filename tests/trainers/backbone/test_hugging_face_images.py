@@ -1,6 +1,7 @@
 """What Hugging Face's image processors do, as far as it can be said here; otherwise the reason."""
 
 import json
+import re
 
 import pytest
 from hugging_face_models import loaded, make, model_config, save, transformers
@@ -71,9 +72,7 @@ REASONS = [
 @pytest.mark.parametrize(("config", "reason"), REASONS, ids=[str(reason) for _, reason in REASONS])
 def test_what_cannot_be_said_has_a_reason(config, reason):
     found, why = preprocessing(config, 224)
-    assert found is None
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(why)
+    assert found is None and re.search(reason, why)
 
 
 def test_absent_keys_are_what_the_library_takes_for_them():

@@ -204,6 +204,12 @@ def test_no_network_is_said_at_once_with_what_to_do(cache, monkeypatch):
     assert time.monotonic() - started < 10
 
 
+def test_who_says_otherwise_is_refused_before_a_download(cache):
+    with pytest.raises(ValueError, match="ACTIVATION 'gelu': RN50 says itself that it is quick_g"):
+        load_clip("RN50", activation="gelu")
+    assert not cache.exists()
+
+
 def test_a_server_that_never_answers_is_given_up(cache, monkeypatch):
     import socket
 

@@ -208,8 +208,9 @@ class TestRows:
         assert "CoOp (published, ViT-B/16, 16 shots)" in names
         assert "CLIP (published, ViT-B/16)" in names
 
-    def test_a_file_of_the_published_weights_is_the_published_backbone(self, tmp_path):
-        also = {"dataset": "EuroSAT", "backbone": "models/ViT-B-16.pt"}
+    @pytest.mark.parametrize("name", ["models/ViT-B-16.pt", "open_clip:ViT-B-16/openai"])
+    def test_the_published_weights_by_another_name_are_the_published_backbone(self, tmp_path, name):
+        also = {"dataset": "EuroSAT", "backbone": name}
         fewshot(tmp_path, "PLOTPP", 16, 1, 60.0, also=also)
         assert rows(tmp_path, "fewshot")["PLOTPP (published)"]["EuroSAT", "16 shots"] == 92.0
 

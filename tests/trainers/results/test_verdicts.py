@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multimode_ot.commands.compare import table
 from multimode_ot.results.grid import Cell, Column, Grid
-from multimode_ot.results.published import PublishedCell, PublishedRow, published_rows
+from multimode_ot.results.published import (
+    PublishedCell,
+    PublishedRow,
+    backbone_name,
+    published_rows,
+)
 from multimode_ot.results.verdict import verdicts
 from recorded_settings import recorded
 from result_trees import write
@@ -245,3 +250,19 @@ class TestNotComparable:
         write_pets(tmp_path)
         words = reason(tmp_path, "base", "--configs", str(tmp_path / "none"))
         assert f"there is no {tmp_path / 'none' / 'defaults.yaml'}" in words
+
+
+@pytest.mark.parametrize(
+    ("name", "activation", "wanted"),
+    [
+        ("ViT-B-16.pt", "quick_gelu,quick_gelu", "ViT-B/16"),
+        ("ViT-B-16.pt", "gelu,gelu", "ViT-B-16.pt"),
+        ("open_clip:ViT-B-16/laion2b_s34b_b88k", None, "open_clip:ViT-B-16/laion2b_s34b_b88k"),
+        ("RN50", None, "RN50"),
+    ],
+)
+def test_what_is_run_otherwise_than_openais_is_no_published_backbone(name, activation, wanted):
+    told = {"told": {"activation": activation, "head_width": "64,64"}} if activation else {}
+    made_of = {"backbone": {"name": name, "sha256": "a", **told}}
+    assert backbone_name({"backbone": name, "made_of": made_of}) == wanted
+    assert backbone_name({}) is None

@@ -96,11 +96,15 @@ class Advertised:
         """What runs them, for images of a size; `ValueError` for what is none."""
         says = dict(self.says)
         told = says.pop("activation", None), says.pop("head_width", None)
-        ran_by = told_architecture(*told, f"the backbone {self.name} of an installed package")
+        where = f"the backbone {self.name} of an installed package"
+        ran_by = told_architecture(*told, where)
+        missing = [key for key in ("mean", "std", "interpolation") if key not in says]
+        if says and missing:
+            raise ValueError(f"{where} says {', '.join(says)} of pictures, and lacks {missing}")
         try:
             seen = Preprocessing(resolution, **says) if says else None
         except TypeError as error:
-            raise ValueError(f"the backbone {self.name} of an installed package: {error}") from None
+            raise ValueError(f"{where}: {error}") from None
         return Architecture(ran_by.vision, ran_by.text, seen)
 
 

@@ -31,6 +31,8 @@ def read_weights(name: str, activation: Any = None, head_width: Any = None) -> W
         ImportError: the package that a name goes through is not installed.
     """
     check_backbone(name)
+    if name in OPENAI_NAMES:  # known before a download
+        require_agreement(Architecture(OPENAI, OPENAI), activation, head_width, name)
     known = _read(name)
     if isinstance(known, Weights):
         require_agreement(known.architecture, activation, head_width, name)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .fields import AVERAGE
 from .grid import Column
@@ -20,7 +20,9 @@ FOLDER = Path(__file__).with_name("published_rows")
 # Methods that their sources call otherwise than this project.
 OUR_NAMES = {"CLIP": "ZeroshotCLIP", "CLIP-Adapter": "CLIPAdapter"}
 # OpenAI's archives by their file names.
-_ARCHIVE = re.compile(r"(?:.*[/\\])?(RN50|RN101|ViT-B-16|ViT-B-32|ViT-L-14)\.pt")
+_MODELS = "(RN50|RN101|ViT-B-16|ViT-B-32|ViT-L-14)"
+_ARCHIVE = re.compile(rf"(?:.*[/\\])?{_MODELS}\.pt|open_clip:{_MODELS}(?:-quickgelu)?/openai")
+_TOLD = {"quick_gelu", "64"}  # of bare tensors, if they are OpenAI's
 _METRICS = {"base": "base", "new": "new", "h": "H"}
 _DOES_NOT_FOLLOW = {"H": "printed H does not follow", AVERAGE: "printed average does not follow"}
 
@@ -93,12 +95,15 @@ class PublishedRow:
         return f"{self.method} ({', '.join(filter(None, said))})"
 
 
-def backbone_name(name: str) -> str:
-    """A backbone as tables name it: `ViT-B/16` also of a file `ViT-B-16.pt`."""
-    archive = _ARCHIVE.fullmatch(name)
-    if not archive:
+def backbone_name(result: Mapping[str, Any]) -> str | None:
+    """A result's backbone as tables name it: `ViT-B/16` also of a file `ViT-B-16.pt`, unless its
+    user told that it is run otherwise than OpenAI's; None where it is not recorded."""
+    name = result.get("backbone")
+    told = (result.get("made_of") or {}).get("backbone", {}).get("told", {})
+    archive = _ARCHIVE.fullmatch(name or "")
+    if not archive or not set(",".join(told.values()).split(",")) - {""} <= _TOLD:
         return name
-    return re.sub(r"(ViT-.)-", r"\1/", archive[1])
+    return re.sub(r"(ViT-.)-", r"\1/", archive[1] or archive[2])
 
 
 @cache

@@ -60,7 +60,7 @@ def _of_the_same_source(protocol: str, results: Sequence[Result]) -> Sequence[Pu
 
 
 def _label(row: PublishedRow, protocol: str, results: Sequence[Result]) -> str:
-    backbones = {backbone_name(r["backbone"]) for r in results if r.get("backbone")}
+    backbones = set(filter(None, map(backbone_name, results)))
     shots = {shots_of(r) or 0 for r in results if not is_zero_shot(r)}
     return row.label(backbones, set() if protocol == "fewshot" else shots)
 

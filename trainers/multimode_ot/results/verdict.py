@@ -128,7 +128,7 @@ def _reasons(
         here = r.get("backbone")
         if here is None:
             yield "the backbone is not recorded"
-        elif backbone_name(here) != row.backbone:
+        elif backbone_name(r) != row.backbone:
             yield f"other backbone: {row.backbone} published, {here} here"
         shots = shots_of(r) or 0
         if not is_zero_shot(r) and shots != published.shots:
