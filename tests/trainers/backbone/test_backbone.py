@@ -5,11 +5,13 @@ import os
 import pickle
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import clip as clip_package
 import pytest
 import torch
 from multimode_ot import available_backbones, build_model, extend_cfg, load_clip
+from multimode_ot.backbone import names
 from multimode_ot.backbone.architecture import Tower
 from multimode_ot.backbone.encoders import encode_image
 from multimode_ot.backbone.names import Advertised
@@ -259,3 +261,11 @@ def test_what_a_package_says_of_its_weights_is_whole(says, said):
     advertised = Advertised("odd", Path("odd.pt"), {"activation": "gelu", "head_width": 64} | says)
     with pytest.raises(ValueError, match=said):
         advertised.architecture(224)
+
+
+@pytest.mark.parametrize("returned", [None, 3, {}, {"activation": "gelu"}, {"path": None}])
+def test_a_package_that_names_no_path_is_told_so(monkeypatch, returned):
+    entry = SimpleNamespace(name="odd", value="its:weights", load=lambda: lambda: returned)
+    monkeypatch.setattr(names, "entry_points", lambda group: [entry])
+    with pytest.raises(ValueError, match=r"odd of an installed .*its:weights returns .*'path'"):
+        load_clip("odd")

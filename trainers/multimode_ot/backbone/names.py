@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,4 +166,9 @@ def advertised(name: str) -> Advertised | None:
         return None
     found = entry.load()()
     says = dict(found) if isinstance(found, Mapping) else {"path": found}
+    if not isinstance(says.get("path"), str | os.PathLike):
+        raise ValueError(
+            f"the backbone {name} of an installed package: {entry.value} returns {found!r}, and a "
+            "path is wanted, or a mapping with one under 'path'"
+        )
     return Advertised(name, Path(says.pop("path")), says)

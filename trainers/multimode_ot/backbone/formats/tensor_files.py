@@ -214,7 +214,9 @@ def read_archive(path: Path) -> torch.jit.ScriptModule | None:
         warnings.filterwarnings("ignore", "`?torch.jit.load")
         try:
             return torch.jit.load(str(path), map_location="cpu")
-        except RuntimeError:
+        except OSError:
+            raise
+        except Exception:  # what damaged bytes raise has no common type
             raise ValueError(f"{path} {NO_CLIP}: it is a damaged TorchScript archive") from None
 
 
