@@ -22,6 +22,7 @@ REFUSED = {
     "xd_test CoOp 1 dtd": "dtd",
     "dg_test CoOp 1": "imagenetv2",
     "compare digitz": "digitz",
+    "compare digits MODEL.BACKBONE.NAMES RN50": "MODEL.BACKBONE.NAMES",
     "compare dtd": "python -m fewshot_datasets.get dtd --root",
     "SEEDS=one compare": "SEEDS",
     "ablate digitz": "digitz",
