@@ -97,7 +97,7 @@ class TestOneOf336Pixels:
         assert "TRAINER.ALIGN.PROMPT_DEPTH 9: must be at most 2" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_so_does_one_of_448_pixels(place):
     own = f"MODEL.BACKBONE.NAME px448 {KEY} backbone {FULL.format('COOP')} {FEW}"
     done = call(place, f"CoOp 1 digits {own}", OUTPUT="larger")
@@ -105,7 +105,7 @@ def test_so_does_one_of_448_pixels(place):
     assert recorded(place / "larger", "CoOp")["INPUT.SIZE"] == [448, 448]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_whole_comparison_takes_it(place):
     about = {"METHODS": "ZeroshotCLIP", "PROTOCOL": "fewshot", "OUTPUT": "compared"}
     done = call(place, f"digits {OWN} {FULL.format('COOP')} {FEW}", "compare", **about)
