@@ -84,7 +84,7 @@ def test_prompts_of_imagenet_are_trained_once_and_tested_on_it_too():
 
 
 def test_all_that_is_not_here_is_missing_and_said_where_it_should_be(tmp_path, monkeypatch):
-    monkeypatch.setattr("multimode_ot.backbone.sources._DOWNLOADS", tmp_path / "clip")
+    monkeypatch.setattr("multimode_ot.backbone.downloads.openai.FOLDER", tmp_path / "clip")
     plan = make_plan("domain", ["CoOp"], ["imagenet_a", "imagenet_r"])
     folders = ("imagenet", "imagenet-adversarial", "imagenet-rendition")
     assert len(plan.missing_data) == 3

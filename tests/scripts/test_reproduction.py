@@ -23,7 +23,7 @@ def places(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA", str(tmp_path / "data"))
     monkeypatch.setenv("OUTPUT", str(tmp_path / "out"))
-    monkeypatch.setattr("multimode_ot.backbone.sources._DOWNLOADS", tmp_path / "clip")
+    monkeypatch.setattr("multimode_ot.backbone.downloads.openai.FOLDER", tmp_path / "clip")
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 
