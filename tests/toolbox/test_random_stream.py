@@ -1,11 +1,14 @@
 """Section 14: what draws random numbers, and in which order."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
 import torch
+from dassl.config import get_cfg_default
 from dassl.engine import build_trainer
+from dassl.evaluation import build_evaluator
 from dassl.utils import set_random_seed
 
 
@@ -99,3 +102,23 @@ def test_a_seeded_training_gives_these_batches_whatever_is_saved_or_cached(
     other = batches(make_trainer("OUTPUT_DIR", tmp_path / "other", *options))
     assert len(one) == 12
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_what_a_package_draws_when_it_is_imported_moves_nothing(monkeypatch, tmp_path):
+    """As rich does, which scikit-learn imports where it is installed: in one start of a run at the
+    first evaluation, in another while data are read."""
+    for name in [n for n in sys.modules if n == "sklearn" or n.startswith("sklearn.")]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "sklearn").mkdir()
+    (tmp_path / "sklearn/__init__.py").write_text("")
+    draws = "import random, numpy\nrandom.random()\nnumpy.random.rand()\n"
+    scores = "def f1_score(*_, **__):\n    return 0.5\n"
+    (tmp_path / "sklearn/metrics.py").write_text(draws + scores)
+    monkeypatch.syspath_prepend(tmp_path)
+    evaluator = build_evaluator(get_cfg_default(), lab2cname={0: "a", 1: "b"})
+    evaluator.process(torch.eye(2), torch.tensor([0, 1]))
+    before = states()
+    evaluator.evaluate()
+    assert "sklearn.metrics" in sys.modules and states() == before
+    for name in ("sklearn", "sklearn.metrics"):
+        monkeypatch.delitem(sys.modules, name)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dassl._random import kept_random_state
 from dassl.utils import load_checkpoint, mkdir_if_missing, save_checkpoint, tolist_if_not
 from dassl.utils.torchtools import apply_checkpoint, load_weights
 
@@ -169,7 +170,8 @@ class TrainerBase:
             return
         mkdir_if_missing(log_dir)
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            with kept_random_state():
+                from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             print(f"No TensorBoard files are written: {error}")
             return

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from dassl._random import kept_random_state
 from dassl.utils import mkdir_if_missing
 from dassl.utils.torchtools import replace_file
 
@@ -57,7 +58,8 @@ class Classification(EvaluatorBase):
 
     def evaluate(self) -> dict[str, float]:
         """All values in percent; `accuracy` first, since `trainer.test()` returns the first."""
-        from sklearn.metrics import f1_score  # slow to import
+        with kept_random_state():
+            from sklearn.metrics import f1_score  # slow to import
 
         if not self._y_true:
             raise ValueError("Nothing to evaluate: no batch was processed since reset()")

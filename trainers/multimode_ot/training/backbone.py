@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 
+import numpy as np
+import torch
 from yacs.config import CfgNode
 
 from ..backbone.clip import CLIP
@@ -12,9 +15,19 @@ from ..results.provenance import BACKBONE, Difference
 
 
 def load_backbone(cfg: CfgNode) -> CLIP:
-    """The CLIP of `cfg.MODEL.BACKBONE`; raises as `load_clip`."""
+    """The CLIP of `cfg.MODEL.BACKBONE`; raises as `load_clip`.
+
+    Random generators stay as they are, whatever the libraries that a name goes through draw when
+    they are imported: the same CLIP under another name trains the same.
+    """
     node = cfg.MODEL.BACKBONE
-    return load_clip(node.NAME, node.get("ACTIVATION"), node.get("HEAD_WIDTH"))
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return load_clip(node.NAME, node.get("ACTIVATION"), node.get("HEAD_WIDTH"))
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
 def require_backbone(

@@ -1,9 +1,8 @@
 """The data set that `DATASET.NAME` names, among those the host's readers registered."""
 
-import random
-
 from yacs.config import CfgNode
 
+from dassl._random import kept_random_state
 from dassl.utils.registry import Registry, build_registered
 
 from .base_dataset import DatasetBase
@@ -26,12 +25,7 @@ def reads_as_seen(cfg: CfgNode) -> bool:
 
 
 def build_dataset(cfg: CfgNode) -> DatasetBase:
-    import numpy as np  # not to be waited for by those who only look up a name
-
     # Readers draw few-shot samples only while their cache is missing. What is drawn afterwards must
     # not depend on that: a killed run finds the cache that its first start wrote.
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    dataset = build_registered(DATASET_REGISTRY, cfg.DATASET.NAME, cfg)
-    random.setstate(states[0])
-    np.random.set_state(states[1])  # noqa: NPY002
-    return dataset
+    with kept_random_state():
+        return build_registered(DATASET_REGISTRY, cfg.DATASET.NAME, cfg)
