@@ -22,6 +22,7 @@ import torch
 from measure import in_subprocess, peak_bytes, seconds
 from multimode_ot.backbone.architecture import OPENAI, Architecture, Shape, Tower
 from multimode_ot.backbone.clip import CLIP
+from multimode_ot.backbone.openai_shapes import OPENAI_SHAPES
 from multimode_ot.methods.base import PromptedCLIP
 from multimode_ot.training.step import training_step
 from packed_text import PaddedClasses
@@ -30,10 +31,10 @@ from torch import Tensor
 from workload import class_names, images_and_labels, our_model
 
 QUICK, EXACT = Architecture(OPENAI, OPENAI), Architecture(Tower("gelu", 80), Tower("gelu", 64))
-# Joint width, pixels, patch; width, layers and MLP of the image tower; those of the text tower.
 SHAPES = {
-    "ViT-B/16": (Shape(512, 224, 16, 768, 12, 3072, 512, 12, 2048), QUICK),
-    "ViT-L/14": (Shape(768, 224, 14, 1024, 24, 4096, 768, 12, 3072), QUICK),
+    "ViT-B/16": (OPENAI_SHAPES["ViT-B/16"], QUICK),
+    "ViT-L/14": (OPENAI_SHAPES["ViT-L/14"], QUICK),
+    # Joint width, pixels, patch; width, layers and MLP of the image tower; those of the text tower.
     "ViT-H/14": (Shape(1024, 224, 14, 1280, 32, 5120, 1024, 24, 4096), EXACT),
 }
 PADDED = "CoOp, padded"

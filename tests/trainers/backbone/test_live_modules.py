@@ -69,6 +69,13 @@ def test_blocks_that_differ_or_cannot_be_run_here_are_refused(change, said):
         load_clip(one_of(package_model(VIT), change))
 
 
+def test_a_pool_that_does_not_say_its_heads_is_refused():
+    model = package_model(RESNET)
+    del model.visual.attnpool.num_heads
+    with pytest.raises(ValueError, match="image tower of CLIP: its pool does not say how many"):
+        load_clip(model)
+
+
 def no_mask(model):
     for block in model.transformer.resblocks:
         block.attn_mask = None

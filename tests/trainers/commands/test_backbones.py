@@ -140,6 +140,8 @@ def test_those_that_cannot_be_used_have_their_reason(capsys):
     reasons = dict(row.split(None, 1) for row in rows)
     assert "open_clip:coca_ViT-B-32/laion2b_s13b_b90k" in reasons
     assert "open_clip:ViT-B-16-SigLIP/webli" in reasons
+    main(["backbones", "--refused", "--format", "json"])
+    assert json.loads(capsys.readouterr().out).keys() == reasons.keys()
 
 
 def test_openais_shapes_are_those_that_open_clip_has_of_them():

@@ -99,8 +99,12 @@ def towers_of(module: nn.Module, name: str) -> tuple[Tower, Tower]:
         raise ValueError(f"{name} {NO_CLIP}: it has no image tower")
     if hasattr(visual, "attnpool"):
         heads = getattr(visual.attnpool, "num_heads", None)
+        if heads is None:  # as of a model that was traced
+            raise ValueError(
+                f"the image tower of {name}: its pool does not say how many heads it has"
+            )
         width = visual.attnpool.positional_embedding.shape[1]
-        return Tower(text.activation, width // heads if heads else text.head_width), text
+        return Tower(text.activation, width // heads), text
     return _tower(visual, f"the image tower of {name}"), text
 
 

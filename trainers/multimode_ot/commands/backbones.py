@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     add("--format", choices=("table", "json"), default="table")
     args = parser.parse_args(arguments)
     if args.refused:
-        _print_refused()
+        _print_refused(args.format)
         return
     from ..backbone.listing import listed, look_up
 
@@ -137,10 +137,13 @@ def _below() -> list[str]:
     ]
 
 
-def _print_refused() -> None:
+def _print_refused(style: str) -> None:
     THROUGH["open_clip:"].require("open_clip:")
     from ..backbone.downloads import open_clip
 
-    reasons = open_clip.refused()
-    rows = [[f"open_clip:{arch}/{tag}", why] for (arch, tag), why in reasons.items()]
-    print(tabulate(rows, ("name", "cannot be used"), tablefmt="simple", disable_numparse=True))
+    reasons = {open_clip.name_of(*pair): why for pair, why in open_clip.refused().items()}
+    if style == "json":
+        print(json.dumps(reasons, indent=1))
+        return
+    headers = ("name", "cannot be used")
+    print(tabulate(reasons.items(), headers, tablefmt="simple", disable_numparse=True))
