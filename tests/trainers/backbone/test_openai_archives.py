@@ -1,6 +1,7 @@
 """OpenAI's archives: how they are read, and how they come here."""
 
 import hashlib
+import os
 import re
 import threading
 import time
@@ -173,6 +174,23 @@ def test_a_proxy_of_the_environment_is_asked(archive, cache, serve, monkeypatch)
     monkeypatch.setenv("http_proxy", openai.SERVER)
     monkeypatch.setattr(openai, "SERVER", "http://archives.invalid")
     assert load_clip("RN50").name == "RN50"
+
+
+def test_what_a_killed_download_left_is_swept_and_what_another_writes_is_not(
+    archive, cache, serve, monkeypatch
+):
+    serve["body"] = sold_as(monkeypatch, "ViT-B/16", archive)
+    cache.mkdir()
+    names = ("ViT-B-16.pt.part-a", "ViT-B-16.pt.part-b", "RN50.pt.part-c")
+    dead, alive, other = (cache / name for name in names)
+    for part in (dead, alive, other):
+        part.write_bytes(b"half")
+    for part in (dead, other):
+        os.utime(part, (0, 0))
+    load_clip("ViT-B/16")
+    assert sorted(p.name for p in cache.iterdir()) == sorted(
+        ["ViT-B-16.pt", alive.name, other.name]
+    )
 
 
 @pytest.mark.parametrize("fault", ["cut", "other bytes", "not there"])

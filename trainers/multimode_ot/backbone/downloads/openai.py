@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
@@ -15,6 +17,7 @@ from tqdm import tqdm
 from .reach import require_reachable
 
 FOLDER = Path("~/.cache/clip")  # where the clip package keeps them
+ABANDONED = 3600  # seconds since the last byte of a download that no longer goes on
 STALLED = 30  # seconds without a byte
 SERVER = "https://openaipublic.azureedge.net/clip/models"
 # File and sha256.
@@ -89,6 +92,7 @@ def fetch(name: str) -> Path:
 
 def _download(url: str, path: Path, digest: str) -> None:
     print(f"Downloading {url} to {path}", flush=True)
+    _sweep(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.part-")
     try:
         found = hashlib.sha256()
@@ -109,6 +113,14 @@ def _download(url: str, path: Path, digest: str) -> None:
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed downloads have left; one that goes on has written lately."""
+    for part in path.parent.glob(f"{path.name}.part-*"):
+        with suppress(OSError):  # another call may have swept or finished it
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
 
 
 def _umask() -> int:
